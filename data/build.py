@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -185,8 +187,8 @@ def content_hash(path: Path) -> str:
 
 def data_files(root: Path) -> list[Path]:
     """Return every file whose content is pinned."""
-    found = [*root.glob("benchmarks/*.csv.xz"), *root.glob("elements/*.csv*")]
-    return sorted(found + [*root.glob("published/*.csv")])
+    patterns = ("benchmarks/*.csv.xz", "elements/*.csv*", "published/*.csv")
+    return sorted(path for pattern in patterns for path in root.glob(pattern))
 
 
 def measured_hashes(root: Path) -> dict[str, str]:
@@ -196,8 +198,22 @@ def measured_hashes(root: Path) -> dict[str, str]:
 
 def recorded_hashes(root: Path) -> dict[str, str]:
     """Return relative path -> SHA-256 as recorded in ``checksums.csv``."""
-    with (root / "checksums.csv").open(encoding="utf-8", newline="") as file:
-        return {row["file"]: row["sha256"] for row in csv.DictReader(file)}
+    return {row["file"]: row["sha256"] for row in read_rows(root / "checksums.csv")}
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a small CSV file, every value as text."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write what `read_rows` reads."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_text(text.getvalue(), encoding="utf-8")
 
 
 def check(root: Path) -> list[str]:
@@ -219,12 +235,81 @@ def build(root: Path, wheels_folder: Path) -> None:
 
 
 def record(root: Path) -> None:
-    """Accept what is on disk: write ``checksums.csv``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "sha256"])
-    writer.writerows(measured_hashes(root).items())
-    (root / "checksums.csv").write_text(text.getvalue(), encoding="utf-8")
+    """Accept what is on disk: write the hashes, the measured facts and the datasheet."""
+    rows = [{"file": f, "sha256": h} for f, h in measured_hashes(root).items()]
+    write_rows(root / "checksums.csv", rows)
+    tasks = read_rows(root / "benchmarks/registry.csv")
+    for task in tasks:
+        task.update(measured_facts(root, task))
+    write_rows(root / "benchmarks/registry.csv", tasks)
+    readme = root / "README.md"
+    readme.write_text(datasheet(root, readme.read_text(encoding="utf-8")), "utf-8")
+
+
+# --- the registry and the datasheet ------------------------------------------------------
+
+
+def measured_facts(root: Path, task: dict[str, str]) -> dict[str, str]:
+    """Return what the registry says about a task and can be counted in its file."""
+    from lgdcnn_lib.benchmarks import fold_rows
+    from lgdcnn_lib.composition import encode
+
+    path = root / f"benchmarks/{task['name']}.csv.xz"
+    with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if task["collection"] == "matbench":
+        targets = np.array([float(row["target"]) for row in rows])
+        counts = [len(part) for part in fold_rows(targets, 0, task["metric"])]
+    else:
+        splits = [row["split"] for row in rows]
+        counts = [splits.count(split) for split in ("train", "val", "test")]
+    elements = encode([row["formula"] for row in rows]).n_elements
+    numbers = [len(rows), *counts, int(elements.min()), int(elements.max())]
+    names = ["rows", "n_train", "n_val", "n_test", "min_elements", "max_elements"]
+    facts = dict(zip(names, map(str, numbers), strict=True))
+    return {**facts, "sha256": content_hash(path)}
+
+
+def datasheet(root: Path, text: str) -> str:
+    """Return the datasheet's text with its generated tables renewed."""
+    from lgdcnn_lib.elements import ELEMENT_TABLES, element_table
+
+    tasks = read_rows(root / "benchmarks/registry.csv")
+    text = replace_block(text, "benchmarks", [task_line(task) for task in tasks])
+    text = replace_block(text, "sources", [source_line(task) for task in tasks])
+    lines = []
+    for name, info in ELEMENT_TABLES.items():
+        missing = len(element_table(name).missing)
+        lines.append(
+            f"| `{name}` | {info.dimension} | {118 - missing} | {info.description} "
+            f"| {info.source} | {info.licence} | {info.citation} |"
+        )
+    return replace_block(text, "elements", lines)
+
+
+def task_line(task: dict[str, str]) -> str:
+    """One row of the datasheet's table of tasks."""
+    size = " / ".join(task[f"n_{split}"] for split in ("train", "val", "test"))
+    unit = "none" if task["unit"] == "1" else task["unit"]
+    metric = {"mae": "MAE", "rocauc": "ROC-AUC"}[task["metric"]]
+    elements = f"{task['min_elements']} to {task['max_elements']}"
+    cells = [f"`{task['name']}`", task["property"], unit, metric, task["rows"]]
+    return "| " + " | ".join([*cells, size, elements]) + " |"
+
+
+def source_line(task: dict[str, str]) -> str:
+    """One row of the datasheet's table of sources."""
+    cells = [f"`{task['name']}`", task["source"], task["licence"], task["citation"]]
+    return "| " + " | ".join([*cells, f"`{task['sha256']}`"]) + " |"
+
+
+def replace_block(text: str, name: str, lines: list[str]) -> str:
+    """Replace the rows of the table between two marks, below its two header lines."""
+    before, rest = text.split(f"<!-- {name} -->\n")
+    old, after = rest.split(f"<!-- end of {name} -->")
+    header = old.splitlines()[:2]
+    table = "\n".join([*header, *lines])
+    return f"{before}<!-- {name} -->\n{table}\n<!-- end of {name} -->{after}"
 
 
 def main(arguments: list[str] | None = None) -> int:
