@@ -1,0 +1,214 @@
+"""A trained model that takes formulas and returns physical units.
+
+One safetensors file holds the weights, the element table, the scaler and, as JSON in
+its header, everything needed to build the model again.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+import lgdcnn_lib
+from lgdcnn_lib.composition import CompositionBatch, encode
+from lgdcnn_lib.models import CompositionModel, ModelConfig, ModelOutput, Variant
+
+FORMAT = "lgdcnn-predictor"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Standardise targets: ``(y - mean) / std``. Classification uses mean 0, std 1."""
+
+    mean: float = 0.0
+    std: float = 1.0
+
+    @classmethod
+    def of(cls, y: np.ndarray) -> Scaler:
+        """Fit on the training targets (n,). A constant target keeps std 1."""
+        std = float(np.std(y))
+        return cls(float(np.mean(y)), std if std > 0 else 1.0)
+
+
+def batches_by_count(n_elements: Tensor, batch_size: int) -> list[Tensor]:
+    """Split row numbers into batches of equal element count, in row order."""
+    return [
+        chunk
+        for n in n_elements.unique()
+        for chunk in (n_elements == n).nonzero()[:, 0].split(batch_size)
+    ]
+
+
+@torch.no_grad()
+def run_model(
+    model: CompositionModel, batch: CompositionBatch, batch_size: int = 1024
+) -> ModelOutput:
+    """Evaluate a model on any number of compounds, without padding.
+
+    Parameters
+    ----------
+    model : CompositionModel
+        Put into evaluation mode for the call, then back as it was.
+    batch : CompositionBatch
+        N compounds.
+    batch_size : int
+
+    Returns
+    -------
+    ModelOutput
+        mean (N,) and log_std (N,), standardised units, on the CPU, in row order.
+    """
+    if model.config.padding == "published":  # its answers depend on the padding
+        chunks = list(torch.arange(len(batch)).split(batch_size))
+    else:
+        chunks = batches_by_count(batch.n_elements, batch_size)
+    device = next(model.parameters()).device
+    mean, log_std = torch.empty(len(batch)), torch.empty(len(batch))
+    training = model.training
+    model.eval()
+    try:
+        for rows in chunks:
+            part = batch[rows]
+            if model.config.padding == "masked":
+                part = part.trim()
+            out = model(part.to(device))
+            mean[rows], log_std[rows] = out.mean.cpu(), out.log_std.cpu()
+    finally:
+        model.train(training)
+    return ModelOutput(mean, log_std)
+
+
+@dataclass
+class Predictor:
+    """A model with its scaler and its history: formulas in, physical units out.
+
+    Attributes
+    ----------
+    model : CompositionModel
+    scaler : Scaler
+    metric : {"mae", "rocauc"}
+        ``"rocauc"``: a classifier, whose prediction is a probability.
+    unit : str
+    info : dict
+        Task, data hash, training settings: what is worth knowing later.
+    """
+
+    model: CompositionModel
+    scaler: Scaler
+    metric: str = "mae"
+    unit: str = ""
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, formulas: Sequence[str], batch_size: int = 1024) -> pd.DataFrame:
+        """Predict a property for each formula, in the order given.
+
+        Returns
+        -------
+        DataFrame
+            ``formula``, ``prediction`` and ``std`` (one standard deviation; both in
+            the unit of the target; for a classifier, probability and its spread).
+
+        Raises
+        ------
+        FormulaError
+            Naming row, formula and reason, for a formula that cannot be read.
+        """
+        batch = encode(formulas, order=self.model.config.order)
+        return self.predict_batch(batch, batch_size)
+
+    def predict_batch(
+        self, batch: CompositionBatch, batch_size: int = 1024
+    ) -> pd.DataFrame:
+        """Predict for encoded formulas; see :meth:`predict`."""
+        out = run_model(self.model, batch, batch_size)
+        mean, std = out.mean.double().numpy(), out.log_std.double().exp().numpy()
+        if self.metric == "rocauc":
+            prediction = 1 / (1 + np.exp(-mean))
+            std = np.sqrt(prediction * (1 - prediction))
+        else:
+            prediction = mean * self.scaler.std + self.scaler.mean
+            std = std * self.scaler.std
+        return pd.DataFrame(
+            {"formula": list(batch.formulas), "prediction": prediction, "std": std}
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the predictor to a safetensors file."""
+        header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "variant": asdict(self.model.variant),
+            "config": asdict(self.model.config),
+            "scaler": asdict(self.scaler),
+            "metric": self.metric,
+            "unit": self.unit,
+            "info": self.info,
+            "versions": {
+                "lgdcnn_lib": lgdcnn_lib.__version__,
+                "torch": str(torch.__version__),
+                "python": platform.python_version(),
+            },
+        }
+        state = {k: v.cpu().contiguous() for k, v in self.model.state_dict().items()}
+        save_file(state, path, metadata={"predictor": json.dumps(header)})
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> Predictor:
+        """Read a predictor that ``save`` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        ValueError
+            For a file that is no predictor, or of a format that is not known here.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no predictor file at {path}")
+        try:
+            with safe_open(path, framework="pt", device=device) as file:
+                metadata = file.metadata() or {}
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"{path} is no safetensors file: {error}") from error
+        header = _checked_header(metadata, path)
+        variant = Variant(**header["variant"])
+        variant = Variant(tuple(variant.stages), variant.summary, variant.defaults)
+        with torch.random.fork_rng(devices=[]):
+            model = CompositionModel(
+                variant, ModelConfig(**header["config"]), state["elements.vectors"]
+            )
+        model.load_state_dict(state)
+        return cls(
+            model.to(device),
+            Scaler(**header["scaler"]),
+            header["metric"],
+            header["unit"],
+            header["info"],
+        )
+
+
+def _checked_header(metadata: dict[str, str], path: str | Path) -> dict[str, Any]:
+    try:
+        header: dict[str, Any] = json.loads(metadata["predictor"])
+    except (KeyError, ValueError):
+        raise ValueError(f"{path} holds no predictor") from None
+    if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format {header.get('format')!r} version "
+            f"{header.get('format_version')!r}; this library reads "
+            f"{FORMAT!r} version {FORMAT_VERSION}"
+        )
+    return header

@@ -1,0 +1,122 @@
+"""What a training is made of: losses, the recipe, and its small decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lgdcnn_lib.composition import CompositionBatch
+from lgdcnn_lib.models import ModelOutput
+
+HALF_CYCLE = 10  # epochs from the lowest learning rate to the highest
+
+
+def robust_l1(output: ModelOutput, target: Tensor) -> Tensor:
+    """Laplace negative log-likelihood for each compound, up to a constant.
+
+    ``sqrt(2) |y - m| exp(-s) + s`` with s the log standard deviation; shape (N,).
+    """
+    spread = output.log_std
+    return 2**0.5 * (target - output.mean).abs() * (-spread).exp() + spread
+
+
+def cross_entropy(output: ModelOutput, target: Tensor) -> Tensor:
+    """Binary cross-entropy for each compound; ``output.mean`` is the logit. (N,)."""
+    return F.binary_cross_entropy_with_logits(output.mean, target, reduction="none")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training recipe.
+
+    Attributes
+    ----------
+    epochs : int
+    batch_size : int or None
+        None: the published rule, 2**round(log2(n) - 4) between 128 and 4096.
+    batching : {"by_count", "mixed"}
+        ``"by_count"``: all compounds of a batch have the same number of elements, so
+        nothing is padded. ``"mixed"``: padded to the longest formula of the file.
+    lr : float
+        Highest learning rate.
+    schedule : {"one_cycle", "triangular"}
+        One rise and fall over the training, or a cycle every 20 epochs.
+    optimizer : {"adamw", "lamb_lookahead"}
+    weight_decay : float
+    averaging : {"none", "ema", "cycle"}
+        Exponential average of the weights over about an epoch's steps; or at the ends
+        of cycles, while validation improves (published).
+    ema_decay : float
+    jitter : float
+        Standard deviation of the relative noise on the fractions.
+    average_duplicates : bool
+        Replace training rows of one composition by their mean (published).
+    eval_every : int
+        Epochs between looks at the validation set; the last epoch is always seen.
+    seed : int
+        Of batches and jitter.
+    device : str
+        ``"auto"``: CUDA, else MPS, else CPU.
+    """
+
+    epochs: int = 40
+    batch_size: int | None = 64
+    batching: str = "by_count"
+    lr: float = 1e-3
+    schedule: str = "one_cycle"
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    averaging: str = "none"
+    ema_decay: float = 0.99
+    jitter: float = 0.0
+    average_duplicates: bool = False
+    eval_every: int = 1
+    seed: int = 0
+    device: str = "auto"
+
+    @classmethod
+    def paper(cls, seed: int = 0) -> TrainConfig:
+        """The published recipe."""
+        return cls(
+            epochs=300,
+            batch_size=None,
+            batching="mixed",
+            lr=6e-3,
+            schedule="triangular",
+            optimizer="lamb_lookahead",
+            weight_decay=0.0,
+            averaging="cycle",
+            jitter=0.02,
+            average_duplicates=True,
+            seed=seed,
+        )
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """CUDA if there is one, else Apple's MPS, else the CPU; or the device named."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def published_batch_size(n_train: int) -> int:
+    """2**round(log2(n) - 4), between 128 and 4096."""
+    return int(np.clip(2 ** round(np.log2(n_train) - 4), 128, 4096))
+
+
+def average_duplicates(
+    batch: CompositionBatch, target: np.ndarray
+) -> tuple[CompositionBatch, np.ndarray]:
+    """Replace rows of one composition by their first, with the mean target."""
+    rows = np.hstack([batch.atomic_numbers.numpy(), batch.fractions.numpy()])
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    sums = np.bincount(inverse.ravel(), weights=target)
+    means = sums / np.bincount(inverse.ravel())
+    order = np.argsort(first)
+    return batch[torch.from_numpy(first[order])], means[order]
