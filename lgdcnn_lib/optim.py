@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 
 class Lamb(Optimizer):
@@ -176,11 +176,13 @@ def one_cycle(optimizer: Optimizer, lr: float, steps: int) -> LRScheduler:
 def triangular(
     optimizer: Optimizer, lr: float, half_cycle: int, lowest: float = 1e-4
 ) -> LRScheduler:
-    """Rise from ``lowest`` to ``lr`` and fall again, ``half_cycle`` steps each way."""
-    return CyclicLR(
-        optimizer,
-        base_lr=lowest,
-        max_lr=lr,
-        step_size_up=half_cycle,
-        cycle_momentum=False,
-    )
+    """Rise from ``lowest`` to ``lr`` and fall again, ``half_cycle`` steps each way.
+
+    ``lr`` is also the optimiser's own learning rate, which the schedule multiplies.
+    """
+
+    def factor(step: int) -> float:
+        from_peak = abs(step % (2 * half_cycle) - half_cycle) / half_cycle
+        return (lr + (lowest - lr) * from_peak) / lr
+
+    return LambdaLR(optimizer, factor)

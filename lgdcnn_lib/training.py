@@ -243,7 +243,7 @@ class Trainer:
             "data_hash": self.task.data_hash,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": _plain(self.schedule.state_dict()),
+            "schedule": self.schedule.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
             "cycles": None if self.cycles is None else self.cycles.state_dict(),
             "generator": self.generator.get_state(),
@@ -329,11 +329,6 @@ def fit(
 
 def _copy(model: CompositionModel) -> dict[str, Tensor]:
     return {k: v.detach().clone() for k, v in model.state_dict().items()}
-
-
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    """Drop what a schedule makes anew: its functions."""
-    return {k: v for k, v in state.items() if not k.startswith("_") and not callable(v)}
 
 
 def _bar(epochs: int, done: int, progress: bool | None) -> tqdm:

@@ -1,0 +1,93 @@
+"""Predictor: order of rows, files, units."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lgdcnn_lib.composition import FormulaError, encode
+from lgdcnn_lib.models import MODELS, ModelConfig, build_model
+from lgdcnn_lib.predictor import Predictor, Scaler, run_model
+
+FORMULAS = ["Fe2O3", "Si", "NaCl", "LiFeMnPO4", "Ge", "MgO"]
+
+
+def make(name="lg_dcnn", **changes):
+    model = build_model(name, ModelConfig(d=16, **changes))
+    return Predictor(model, Scaler(100.0, 20.0), unit="GPa", info={"task": "x"})
+
+
+def test_rows_stay_in_order_and_in_units():
+    predictor = make()
+    table = predictor.predict(FORMULAS, batch_size=2)
+    assert table["formula"].tolist() == FORMULAS
+    for i, formula in enumerate(FORMULAS):
+        with torch.no_grad():
+            out = predictor.model(encode([formula]))
+        assert table["prediction"][i] == pytest.approx(100 + 20 * out.mean.item())
+        assert table["std"][i] == pytest.approx(20 * out.log_std.exp().item(), rel=1e-5)
+
+
+def test_prediction_leaves_the_training_flag():
+    predictor = make()
+    predictor.model.train()
+    predictor.predict(FORMULAS)
+    assert predictor.model.training
+
+
+def test_published_padding_depends_on_the_company():
+    predictor = make(padding="published", order="written")
+    alone = predictor.predict(["NaCl"])["prediction"][0]
+    assert abs(predictor.predict(["NaCl", "LiFeMnPO4"])["prediction"][0] - alone) > 1e-3
+
+
+def test_a_bad_formula_is_named():
+    with pytest.raises(FormulaError, match="Xx"):
+        make().predict(["NaCl", "Xx2"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_file_round_trip(name, tmp_path):
+    predictor = make(name)
+    path = tmp_path / "model.safetensors"
+    predictor.save(path)
+    back = Predictor.load(path)
+    assert back.predict(FORMULAS).equals(predictor.predict(FORMULAS))
+    assert back.model.config == predictor.model.config
+    assert (back.unit, back.info, back.metric) == ("GPa", {"task": "x"}, "mae")
+
+
+def test_loading_needs_no_element_table(tmp_path, monkeypatch):
+    make().save(tmp_path / "m.safetensors")
+    monkeypatch.setenv("LGDCNN_DATA", str(tmp_path / "nowhere"))
+    assert len(Predictor.load(tmp_path / "m.safetensors").predict(["MgO"])) == 1
+
+
+def test_files_that_are_not_understood(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no predictor"):
+        Predictor.load(tmp_path / "missing")
+    text = tmp_path / "text"
+    text.write_text("not a model, not a model, not a model")
+    with pytest.raises(ValueError, match="no safetensors"):
+        Predictor.load(text)
+    weights = tmp_path / "weights"
+    save_file({"x": torch.zeros(1)}, weights)
+    with pytest.raises(ValueError, match="holds no predictor"):
+        Predictor.load(weights)
+    header = json.dumps({"format": "lgdcnn-predictor", "format_version": 99})
+    save_file({"x": torch.zeros(1)}, weights, metadata={"predictor": header})
+    with pytest.raises(ValueError, match="version 99"):
+        Predictor.load(weights)
+
+
+def test_constant_targets_can_be_scaled():
+    assert Scaler.of(np.array([2.0, 2.0])) == Scaler(2.0, 1.0)
+
+
+def test_batch_size_does_not_matter():
+    model = build_model("transformer", ModelConfig(d=16))
+    batch = encode(FORMULAS)
+    one, all_ = run_model(model, batch, 1), run_model(model, batch, 100)
+    assert torch.allclose(one.mean, all_.mean, atol=1e-6)

@@ -1,0 +1,216 @@
+"""Training: determinism, exact resume, interruption, the recipe's small decisions."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lgdcnn_lib.benchmarks import Task, load_benchmark
+from lgdcnn_lib.checkpoint import load_tree, save_tree
+from lgdcnn_lib.composition import encode
+from lgdcnn_lib.models import ModelConfig, ModelOutput, build_model
+from lgdcnn_lib.recipe import (
+    average_duplicates,
+    cross_entropy,
+    pick_device,
+    published_batch_size,
+    robust_l1,
+)
+from lgdcnn_lib.training import TrainConfig, Trainer, fit
+
+SMALL = ModelConfig(d=16)
+QUICK = TrainConfig(epochs=3, batch_size=16, device="cpu")
+RECIPES = {
+    "default": {},
+    "ema": {"averaging": "ema", "jitter": 0.02},
+    "published": {
+        "optimizer": "lamb_lookahead",
+        "schedule": "triangular",
+        "averaging": "cycle",
+        "batching": "mixed",
+        "average_duplicates": True,
+        "jitter": 0.02,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def task():
+    """160 + 40 compounds of the bulk-modulus task."""
+    full = load_benchmark("aflow__ael_bulk_modulus_vrh")
+    return Task("small", full.train[:160], full.val[:40], full.test[:0], "GPa", "mae")
+
+
+@pytest.fixture(scope="module")
+def classification():
+    formulas = ["NaCl", "KCl", "LiF", "KBr", "Fe", "Cu", "FeNi", "CuZn"] * 4
+    table = pd.DataFrame({"formula": formulas, "target": ([0.0] * 4 + [1.0] * 4) * 4})
+    return table
+
+
+def recipe(**changes):
+    return dataclasses.replace(QUICK, **changes)
+
+
+@pytest.mark.parametrize("changes", RECIPES.values(), ids=RECIPES)
+def test_same_seed_same_curve(task, changes):
+    first, again = (
+        fit(build_model("lg_dcnn", SMALL), task, recipe(**changes)).history
+        for _ in range(2)
+    )
+    columns = ["epoch", "lr", "train_loss", "val_error"]
+    pd.testing.assert_frame_equal(first[columns], again[columns], check_exact=True)
+    other = fit(build_model("lg_dcnn", SMALL), task, recipe(seed=1, **changes)).history
+    assert not np.allclose(first["train_loss"], other["train_loss"])
+
+
+@pytest.mark.parametrize("changes", RECIPES.values(), ids=RECIPES)
+def test_resume_equals_an_uninterrupted_run(task, changes, tmp_path, monkeypatch):
+    config = recipe(**changes)
+    through = fit(build_model("lg_dcnn", SMALL), task, config)
+    path = tmp_path / "run.safetensors"
+    trainer = Trainer(build_model("lg_dcnn", SMALL), task, config)
+    trainer.run_epoch()
+    trainer.run_epoch()
+    save_tree(path, trainer.state())
+    resumed = fit(build_model("lg_dcnn", SMALL, seed=9), task, config, checkpoint=path)
+    assert resumed.history["val_error"].tolist() == (
+        through.history["val_error"].tolist()
+    )
+    theirs = resumed.predictor.model.state_dict()
+    for key, value in through.predictor.model.state_dict().items():
+        assert torch.equal(value, theirs[key]), key
+    assert len(load_tree(path)["history"]) == config.epochs
+
+
+def test_resume_refuses_another_recipe(task, tmp_path):
+    path = tmp_path / "run.safetensors"
+    fit(build_model("lstm", SMALL), task, recipe(epochs=1), checkpoint=path)
+    with pytest.raises(ValueError, match="another config"):
+        fit(build_model("lstm", SMALL), task, recipe(epochs=2), checkpoint=path)
+
+
+def test_interruption_keeps_the_best_so_far(task, monkeypatch):
+    plain = fit(build_model("lstm", SMALL), task, recipe(epochs=4)).history
+    original, calls = Trainer.run_epoch, []
+
+    def interrupted(self):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return original(self)
+
+    monkeypatch.setattr(Trainer, "run_epoch", interrupted)
+    run = fit(build_model("lstm", SMALL), task, recipe(epochs=4))
+    assert len(run.history) == 3
+    predicted = run.predictor.predict(task.val["formula"])["prediction"]
+    error = np.abs(predicted - task.val["target"].to_numpy()).mean()
+    assert error == pytest.approx(plain["val_error"][:3].min(), rel=1e-5)
+
+
+def test_infinite_loss_names_the_step(task):
+    with pytest.raises(FloatingPointError, match="epoch 1, step"):
+        fit(build_model("lstm", SMALL), task, recipe(lr=1e30))
+
+
+def test_batches_cover_the_training_set_once(task):
+    for batching in ("by_count", "mixed"):
+        trainer = Trainer(build_model("gru", SMALL), task, recipe(batching=batching))
+        batches = trainer.batches(torch.Generator().manual_seed(3))
+        assert sorted(torch.cat(batches).tolist()) == list(range(160))
+        assert max(len(rows) for rows in batches) <= 16
+        counts = [set(trainer.n_elements[rows].tolist()) for rows in batches]
+        assert (max(len(c) for c in counts) == 1) == (batching == "by_count")
+
+
+def test_jitter_keeps_fractions_a_composition(task):
+    trainer = Trainer(build_model("gru", SMALL), task, recipe(jitter=0.02))
+    rows = trainer.batches(trainer.generator)[0]
+    jittered, plain = trainer.select(rows), trainer.data.fractions[rows]
+    assert torch.allclose(jittered.fractions.sum(dim=1), torch.ones(len(rows)))
+    n = jittered.fractions.shape[1]
+    assert 0 < (jittered.fractions - plain[:, :n]).abs().max() < 0.1
+
+
+def test_test_set_is_never_read(task):
+    unreadable = pd.DataFrame({"formula": ["not a formula"], "target": [np.nan]})
+    poisoned = dataclasses.replace(task, test=unreadable)
+    fit(build_model("lstm", SMALL), poisoned, recipe(epochs=1))
+
+
+def test_eval_every_and_empty_validation(task):
+    run = fit(build_model("lstm", SMALL), task, recipe(epochs=5, eval_every=2))
+    assert run.history["val_error"].notna().tolist() == [False, True, False, True, True]
+    blind = dataclasses.replace(task, val=task.val[:0])
+    history = fit(build_model("lstm", SMALL), blind, recipe(epochs=1)).history
+    assert history["val_error"].isna().all()
+
+
+def test_published_rules():
+    assert published_batch_size(500) == 128
+    assert published_batch_size(3428) == 256
+    assert published_batch_size(239_190) == 4096
+    paper = TrainConfig.paper(seed=3)
+    assert (paper.epochs, paper.batch_size, paper.lr, paper.seed) == (300, None, 6e-3, 3)
+    assert paper.optimizer == "lamb_lookahead"
+
+
+def test_published_recipe_stops_after_five_refusals(task, monkeypatch):
+    monkeypatch.setattr(Trainer, "train_epoch", lambda self: 0.0)
+    monkeypatch.setattr(Trainer, "validate", lambda self: 1.0)
+    paper = dataclasses.replace(TrainConfig.paper(), device="cpu")
+    run = fit(build_model("lstm", SMALL), task, paper)
+    assert len(run.history) == 120  # one acceptance, then five refusals
+
+
+def test_duplicates_are_averaged_in_order():
+    batch = encode(["NaCl", "Fe2O3", "Cl2Na2", "Si", "O3Fe2"])
+    kept, target = average_duplicates(batch, np.array([1.0, 2.0, 3.0, 7.0, 6.0]))
+    assert kept.formulas == ("NaCl", "Fe2O3", "Si")
+    assert target.tolist() == [2.0, 4.0, 7.0]
+
+
+def test_robust_loss_by_hand():
+    out = ModelOutput(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))
+    loss = robust_l1(out, torch.tensor([3.0, 0.0]))
+    assert loss.tolist() == pytest.approx([2**0.5 * 2, 1.0])
+
+
+def test_robust_loss_is_least_at_the_true_spread():
+    """For |y - m| = 1 on average, the best standard deviation is sqrt(2)."""
+    s = torch.linspace(-1, 2, 3001)
+    loss = robust_l1(ModelOutput(torch.zeros_like(s), s), torch.ones_like(s))
+    assert s[loss.argmin()].exp().item() == pytest.approx(2**0.5, rel=1e-2)
+
+
+def test_cross_entropy_by_hand():
+    out = ModelOutput(torch.tensor([0.0, 2.0]), torch.zeros(2))
+    loss = cross_entropy(out, torch.tensor([1.0, 0.0]))
+    assert loss.tolist() == pytest.approx([np.log(2), 2 + np.log1p(np.exp(-2))], rel=1e-6)
+
+
+def test_classifier_learns_metals(classification):
+    task = Task("metals", classification, classification, classification, "", "rocauc")
+    run = fit(build_model("lg_dcnn", SMALL), task, recipe(epochs=30, lr=3e-3))
+    assert run.history["val_error"].iloc[-1] == 0  # 1 - ROC-AUC
+    probability = run.predictor.predict(["NaCl", "Fe"])["prediction"]
+    assert probability[0] < 0.2 < 0.8 < probability[1]
+
+
+def test_device_by_name():
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device().type in {"cpu", "cuda", "mps"}
+
+
+def test_progress_bar_on_demand(task, capsys):
+    fit(build_model("lstm", SMALL), task, recipe(epochs=1))
+    assert capsys.readouterr().err == ""
+    fit(build_model("lstm", SMALL), task, recipe(epochs=1), progress=True)
+    assert "val_error" in capsys.readouterr().err
+
+
+def test_tree_refuses_what_it_cannot_write(tmp_path):
+    with pytest.raises(TypeError, match="set"):
+        save_tree(tmp_path / "x", {"a": {1, 2}})
