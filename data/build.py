@@ -1,13 +1,14 @@
 """Rebuild the benchmark and element files of this folder from two public wheels.
 
 ``python data/build.py`` downloads the wheels, proves their SHA-256, rewrites
-``benchmarks/*.csv.xz`` and ``elements/*.csv.xz``, and proves the SHA-256 of the content of every
-file against ``checksums.csv``. Hashes are of the decompressed text, because the compressed
-bytes may differ between versions of xz.
+``benchmarks/*.csv.xz`` and ``elements/*.csv.xz``, and proves the SHA-256 of the content
+of every file against ``checksums.csv``. Hashes are of the decompressed text, because
+the compressed bytes may differ between versions of xz.
 
-``--check`` proves what is there, without a download. ``--wheels FOLDER`` uses wheels that are
-already on disk. ``--record`` accepts the content as the new truth: it rewrites
-``checksums.csv``, the measured columns of the registry and the tables of the datasheet.
+``--check`` proves what is there, without a download. ``--wheels FOLDER`` uses wheels
+that are already on disk. ``--record`` accepts what is there as the new truth: it
+rewrites ``checksums.csv``, the measured columns of the registry and the tables of the
+datasheet; with ``--check`` too, it does so without a download.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ ELEMENTS = {
 }
 
 
-# --- from the wheels to text -------------------------------------------------------------
+# --- from the wheels to text ----------------------------------------------------------
 
 
 def download(folder: Path) -> None:
@@ -169,7 +170,7 @@ def element_texts(wheels: dict[str, zipfile.ZipFile]) -> Iterator[tuple[str, str
         yield f"elements/{name}.csv.xz", "\n".join(text.splitlines()) + "\n"
 
 
-# --- files and hashes --------------------------------------------------------------------
+# --- files and hashes -----------------------------------------------------------------
 
 
 def write(path: Path, text: str) -> None:
@@ -180,9 +181,10 @@ def write(path: Path, text: str) -> None:
 
 def content_hash(path: Path) -> str:
     """SHA-256 of a file's decompressed content."""
-    opened = lzma.open(path) if path.suffix == ".xz" else path.open("rb")
-    with opened as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    content = path.read_bytes()
+    if path.suffix == ".xz":
+        content = lzma.decompress(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def data_files(root: Path) -> list[Path]:
@@ -235,7 +237,7 @@ def build(root: Path, wheels_folder: Path) -> None:
 
 
 def record(root: Path) -> None:
-    """Accept what is on disk: write the hashes, the measured facts and the datasheet."""
+    """Accept what is on disk: write the hashes, the registry and the datasheet."""
     rows = [{"file": f, "sha256": h} for f, h in measured_hashes(root).items()]
     write_rows(root / "checksums.csv", rows)
     tasks = read_rows(root / "benchmarks/registry.csv")
@@ -246,7 +248,7 @@ def record(root: Path) -> None:
     readme.write_text(datasheet(root, readme.read_text(encoding="utf-8")), "utf-8")
 
 
-# --- the registry and the datasheet ------------------------------------------------------
+# --- the registry and the datasheet ---------------------------------------------------
 
 
 def measured_facts(root: Path, task: dict[str, str]) -> dict[str, str]:

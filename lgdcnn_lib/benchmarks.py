@@ -1,8 +1,9 @@
 """The 31 benchmark tasks: what they are, and their train, validation and test tables.
 
-The 18 *extended* tasks have fixed splits. The 13 *Matbench* tasks have five official folds;
-what is left of a fold after its test part is divided, with a fixed seed, into nine parts for
-training and one for validation. `BENCHMARKS` holds the facts, `load_benchmark` the data.
+The 18 *extended* tasks have fixed splits. The 13 *Matbench* tasks have five official
+folds; what is left of a fold after its test part is divided, with a fixed seed, into
+nine parts for training and one for validation. `BENCHMARKS` holds the facts,
+`load_benchmark` the data.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Benchmark:
     licence: str
     citation: str
     sha256: str
-    published: dict[str, float] = field(hash=False)
+    published: dict[str, float] = field(hash=False, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +83,8 @@ class Task:
     name
         Name of the task.
     train, val, test
-        DataFrames with columns ``formula`` and ``target``. Choices are made on `val`; `test` is
-        scored once.
+        DataFrames with columns ``formula`` and ``target``. Choices are made on `val`;
+        `test` is scored once.
     unit
         Unit of the targets.
     metric
@@ -129,8 +130,8 @@ class _Registry(Mapping[str, Benchmark]):
     def _tasks(self) -> dict[str, Benchmark]:
         published = _published()
         frame = _read_csv("benchmarks/registry.csv")
-        rows = frame.to_dict(orient="records")
-        return {str(row["name"]): _benchmark(row, published) for row in rows}
+        tasks = [_benchmark(row, published) for _, row in frame.iterrows()]
+        return {task.name: task for task in tasks}
 
     def __getitem__(self, name: str) -> Benchmark:
         if name not in self._tasks:
@@ -193,8 +194,9 @@ def score(metric: str, truth: ArrayLike, prediction: ArrayLike) -> float:
     Parameters
     ----------
     metric
-        ``"mae"``: mean absolute error, in the task's unit; smaller is better. ``"rocauc"``: area
-        under the receiver operating characteristic; 0.5 is chance, 1 is perfect.
+        ``"mae"``: mean absolute error, in the task's unit; smaller is better.
+        ``"rocauc"``: area under the receiver operating characteristic; 0.5 is chance,
+        1 is perfect.
     truth, prediction
         Arrays (N,). For ``"rocauc"``: classes 0 and 1, and numbers that rank them.
 
@@ -231,9 +233,9 @@ def fold_rows(
     Returns
     -------
     tuple of arrays
-        Sorted row numbers; together they are 0 to N - 1, each once. The test rows are the
-        official ones. A tenth of the others, drawn with a seed made of the official one and the
-        fold, is for validation.
+        Sorted row numbers; together they are 0 to N - 1, each once. The test rows are
+        the official ones. A tenth of the others, drawn with a seed made of the official
+        one and the fold, is for validation.
     """
     kind = StratifiedKFold if metric == "rocauc" else KFold
     splitter = kind(N_FOLDS, shuffle=True, random_state=FOLD_SEED)
@@ -244,22 +246,22 @@ def fold_rows(
     return np.sort(shuffled[n_val:]), np.sort(shuffled[:n_val]), np.sort(test)
 
 
-def _benchmark(
-    row: Mapping[str, object], published: dict[str, dict[str, float]]
-) -> Benchmark:
-    numbers = {k: int(str(row[k])) for k in row if k.startswith(("n_", "min_", "max_"))}
-    text = {k: str(row[k]) for k in row if k not in numbers and k != "rows"}
+def _benchmark(row: pd.Series, published: dict[str, dict[str, float]]) -> Benchmark:
+    """Make a Benchmark of one row of the registry."""
+    counts = {split: int(row[f"n_{split}"]) for split in ("train", "val", "test")}
+    texts = ("name", "collection", "property", "unit", "metric")
+    origin = ("source", "licence", "citation", "sha256")
     return Benchmark(
-        **text,
-        rows=sum(numbers[f"n_{split}"] for split in ("train", "val", "test")),
-        splits=(numbers["n_train"], numbers["n_val"], numbers["n_test"]),
-        elements=(numbers["min_elements"], numbers["max_elements"]),
-        published=published.get(text["name"], {}),
+        **{name: str(row[name]) for name in texts + origin},
+        rows=int(row["rows"]),
+        splits=(counts["train"], counts["val"], counts["test"]),
+        elements=(int(row["min_elements"]), int(row["max_elements"])),
+        published=published.get(str(row["name"]), {}),
     )
 
 
 def _published() -> dict[str, dict[str, float]]:
-    """Return task -> model -> published error, from the tables in ``data/published``."""
+    """Return task -> model -> published error, from ``data/published``."""
     errors: dict[str, dict[str, float]] = {}
     for name in ("extended_mae", "matbench_v0.1"):
         table = pd.read_csv(data_dir() / f"published/{name}.csv", comment="#")

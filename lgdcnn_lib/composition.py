@@ -1,10 +1,10 @@
 """From formulas to tensors of atomic numbers and fractions.
 
-A composition is a set of (element, fraction) pairs; a formula is one of many ways to write it.
-`encode` reads many formulas into one padded batch. The elements stand in a canonical order,
-amount descending and then atomic number ascending, and fractions are computed from the exact
-decimals of the text: NaCl, ClNa and Na2Cl2 give the same bits. What a formula may hold is
-written in `lgdcnn_lib.formulas`.
+A composition is a set of (element, fraction) pairs; a formula is one of many ways to
+write it. `encode` reads many formulas into one padded batch. The elements stand in a
+canonical order, amount descending and then atomic number ascending, and fractions are
+computed from the exact decimals of the text: NaCl, ClNa and Na2Cl2 give the same bits.
+What a formula may hold is written in `lgdcnn_lib.formulas`.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def parse_formula(
     formula
         Anything that `lgdcnn_lib.formulas` describes.
     order
-        ``"canonical"``: amount descending, then atomic number ascending. ``"written"``:
-        amount descending, ties in the order of the formula.
+        ``"canonical"``: amount descending, then atomic number ascending.
+        ``"written"``: amount descending, ties in the order of the formula.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def parse_formula(
     """
     numbers, amounts, note = read_formula(formula)
     if note:
-        warnings.warn(f"{formula!r} {note}", FormulaWarning, stacklevel=2)
+        warnings.warn(f"{formula!r}: {note}", FormulaWarning, stacklevel=2)
     _, ordered, fractions = _arrange([numbers], [amounts], order)
     return tuple(ordered.tolist()), tuple(fractions.tolist())
 
@@ -186,8 +186,8 @@ def encode(
         N formulas; `lgdcnn_lib.formulas` describes what they may hold. Those that are
         ambiguous and read by a rule are named in one `FormulaWarning`.
     on_error
-        ``"raise"``: stop at the first formula that cannot be read. ``"collect"``: leave it
-        out, and return a table of what was left out and why.
+        ``"raise"``: stop at the first formula that cannot be read. ``"collect"``:
+        leave it out, and return a table of what was left out and why.
     order
         Order of the elements, as in `parse_formula`.
     length
@@ -196,8 +196,9 @@ def encode(
     Returns
     -------
     CompositionBatch
-        Tensors (N, L). With ``on_error="collect"``, a pair: the batch, and the rejects as a
-        DataFrame with columns ``row`` (position in `formulas`, from 0), ``formula``, ``reason``.
+        Tensors (N, L). With ``on_error="collect"``, a pair: the batch, and the rejects
+        as a DataFrame with columns ``row`` (position in `formulas`, from 0),
+        ``formula`` and ``reason``.
 
     Raises
     ------
@@ -205,6 +206,8 @@ def encode(
         If a formula cannot be read; it holds the row, the formula and the reason.
     ValueError
         If `length` is shorter than a formula, or an option has an unknown value.
+    TypeError
+        If `formulas` is one text instead of a list of them.
     """
     if isinstance(formulas, str):
         raise TypeError("encode takes a list of formulas: write encode([formula])")
@@ -227,7 +230,7 @@ def encode(
         numbers.append(elements)
         amounts.append(values)
         if note:
-            notes.append(f"row {row}: {formula!r} {note}")
+            notes.append(f"row {row}, {formula!r}: {note}")
     if notes:
         warnings.warn(_summary(notes), FormulaWarning, stacklevel=2)
     batch = _to_tensors(tuple(kept), *_arrange(numbers, amounts, order))
@@ -238,8 +241,8 @@ def encode(
 
 
 def _summary(notes: list[str]) -> str:
-    more = f"; and {len(notes) - 5} more" if len(notes) > 5 else ""
-    return "; ".join(notes[:5]) + more
+    more = [f"and {len(notes) - 5} more"] if len(notes) > 5 else []
+    return "\n".join([*notes[:5], *more])
 
 
 def _arrange(
@@ -265,25 +268,25 @@ def _fractions(
 ) -> NDArray[np.float64]:
     """Return amounts divided by the sum of their row, correctly rounded.
 
-    Whole numbers and their sums are exact in float64, so one division is all the rounding
-    there is. Decimals are scaled to whole numbers first. A formula times any factor therefore
-    has the same fractions, to the last bit.
+    Whole numbers and their sums are exact in float64, so one division is all the
+    rounding there is. Decimals are scaled to whole numbers first. A formula times any
+    factor therefore has the same fractions, to the last bit.
     """
     flat = np.fromiter((a for row in amounts for a in row), np.float64, total)
+    if not total:
+        return flat
     starts = np.cumsum(counts) - counts
-    sums = np.add.reduceat(flat, starts) if total else np.zeros(0)
-    fractions = flat / np.repeat(sums, counts)
-    whole = np.logical_and.reduceat(flat == np.floor(flat), starts) if total else []
-    for row in np.flatnonzero(np.logical_not(whole)):
+    fractions = flat / np.repeat(np.add.reduceat(flat, starts), counts)
+    whole = np.logical_and.reduceat(flat == np.floor(flat), starts)
+    for row in np.flatnonzero(~whole):
         place = slice(starts[row], starts[row] + counts[row])
         fractions[place] = _exact_fractions(amounts[row])
-    return fractions
+    return np.asarray(fractions, dtype=np.float64)
 
 
 def _exact_fractions(amounts: list[float]) -> list[float]:
-    decimals = [Decimal(repr(amount)) for amount in amounts]
-    # Amounts lie between 1e-8 and 1e8: 30 places hold all digits that a float64 has.
-    scaled = [int(decimal.scaleb(30)) for decimal in decimals]
+    # An amount is at least 1e-8 and has at most 17 digits: 30 places hold them all.
+    scaled = [int(Decimal(repr(amount)).scaleb(30)) for amount in amounts]
     total = sum(scaled)
     return [value / total for value in scaled]
 
