@@ -1,0 +1,257 @@
+"""The benchmark grid: tasks x folds x models x seeds, one row at once per finished run.
+
+A run that has its row is never repeated, so a grid can be stopped and taken up at any
+moment. Every row says how it was made; ``recipes.json`` beside it spells out each recipe.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+import lgdcnn_lib
+from lgdcnn_lib.baselines import MeanBaseline, RandomForestBaseline
+from lgdcnn_lib.benchmarks import BENCHMARKS, Task, load_benchmark, score
+from lgdcnn_lib.models import ModelConfig, build_model
+from lgdcnn_lib.training import TrainConfig, fit
+
+BASELINES = {"mean": MeanBaseline, "random_forest": RandomForestBaseline}
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run of a grid.
+
+    Attributes
+    ----------
+    task, model : str
+        Names in ``BENCHMARKS``; in ``MODELS`` or ``BASELINES``.
+    fold : int or None
+    seed : int
+        Of weights, batches and jitter.
+    n_train : int or None
+        Train on a random subset of this size (sample efficiency).
+    """
+
+    task: str
+    model: str
+    fold: int | None = None
+    seed: int = 0
+    model_config: ModelConfig = field(default_factory=ModelConfig)
+    train_config: TrainConfig = field(default_factory=TrainConfig)
+    n_train: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe: every setting but the seed."""
+        if self.model in BASELINES:
+            return {"baseline": self.model}
+        train = asdict(self.train_config)
+        train.pop("seed"), train.pop("device")
+        return {"model_config": asdict(self.model_config), "train_config": train}
+
+    @property
+    def recipe(self) -> str:
+        """Ten hexadecimal digits that name the recipe."""
+        text = json.dumps(self.settings, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes a run unique, as text."""
+        parts = (self.task, self.fold, self.model, self.seed, self.recipe, self.n_train)
+        return tuple("" if part is None else str(part) for part in parts)
+
+
+KEY = ("task", "fold", "model", "seed", "recipe", "n_train")
+COLUMNS = (
+    *KEY,
+    "metric",
+    "val_error",
+    "test_error",
+    "epochs",
+    "seconds",
+    "n_parameters",
+    "commit",
+    "date",
+    "hardware",
+    "versions",
+    "command",
+)
+
+
+def provenance() -> dict[str, str]:
+    """Commit, date, hardware, versions and command of this process."""
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    threads = torch.get_num_threads()
+    return {
+        "commit": commit.stdout.strip() or "unknown",
+        "date": date.today().isoformat(),
+        "hardware": f"{device}, {threads} thread(s), {_processor()}",
+        "versions": (
+            f"lgdcnn_lib {lgdcnn_lib.__version__}, torch {torch.__version__}, "
+            f"numpy {np.__version__}, python {platform.python_version()}"
+        ),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def subset(task: Task, n_train: int | None, seed: int) -> Task:
+    """Keep a random ``n_train`` of the training rows; validation and test stay."""
+    if n_train is None:
+        return task
+    train = task.train.sample(n=n_train, random_state=seed).reset_index(drop=True)
+    return Task(task.name, train, task.val, task.test, task.unit, task.metric, task.fold)
+
+
+def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Train once and score.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    test : bool
+        False leaves the test set alone (while choosing a recipe).
+
+    Returns
+    -------
+    row : dict
+        The keys are ``COLUMNS``. Errors: MAE in the task's unit, or ROC-AUC.
+    predictions : DataFrame
+        formula, prediction, std on the test set; empty when ``test`` is False.
+    """
+    task = subset(load_benchmark(spec.task, fold=spec.fold), spec.n_train, spec.seed)
+    start = time.perf_counter()
+    if spec.model in BASELINES:
+        predictor: Any = BASELINES[spec.model](seed=spec.seed).fit(task)
+        epochs, n_parameters = 0, 0
+    else:
+        model = build_model(spec.model, spec.model_config, seed=spec.seed)
+        trained = fit(model, task, spec.train_config)
+        predictor, epochs = trained.predictor, len(trained.history)
+        n_parameters = model.n_parameters()
+    seconds = time.perf_counter() - start
+    predictions = predictor.predict(task.test["formula"] if test else [])
+    row = dict(zip(KEY, spec.key, strict=True)) | {
+        "metric": task.metric,
+        "val_error": _score(predictor.predict(task.val["formula"]), task.val, task),
+        "test_error": _score(predictions, task.test, task) if test else "",
+        "epochs": epochs,
+        "seconds": round(seconds, 1),
+        "n_parameters": n_parameters,
+    }
+    return row | provenance(), predictions
+
+
+def _score(predictions: pd.DataFrame, truth: pd.DataFrame, task: Task) -> float:
+    error = score(task.metric, truth["target"], predictions["prediction"])
+    return float(f"{error:.6g}")
+
+
+def finished(path: Path) -> set[tuple[str, ...]]:
+    """Return the keys of the runs that have their row in ``path``."""
+    if not path.exists():
+        return set()
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return set(rows[list(KEY)].itertuples(index=False, name=None))
+
+
+def append(path: Path, row: dict[str, Any], spec: RunSpec) -> None:
+    """Write a row at once, and its recipe; safe beside other processes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recipes = path.parent / "recipes.json"
+    with (path.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        known = json.loads(recipes.read_text()) if recipes.exists() else {}
+        if spec.recipe not in known:
+            known[spec.recipe] = spec.settings
+            recipes.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
+def save_predictions(folder: Path, spec: RunSpec, predictions: pd.DataFrame) -> None:
+    """Keep prediction and std of a test set, in row order, five digits each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "-".join(part for part in spec.key[:5] if part) + ".csv.xz"
+    columns = predictions[["prediction", "std"]]
+    columns.to_csv(folder / name, index=False, float_format="%.5g")
+
+
+def specs(
+    tasks: Iterable[str],
+    models: Iterable[str],
+    seeds: Iterable[int],
+    train_config: TrainConfig,
+    model_config: ModelConfig,
+) -> list[RunSpec]:
+    """Build the grid, smallest tasks first; all five folds of a Matbench task."""
+    grid = []
+    for task in sorted(tasks, key=lambda name: BENCHMARKS[name].rows):
+        folds = range(5) if BENCHMARKS[task].collection == "matbench" else [None]
+        for seed in seeds:
+            config = TrainConfig(**{**asdict(train_config), "seed": seed})
+            grid += [
+                RunSpec(task, model, fold, seed, model_config, config)
+                for model in models
+                for fold in folds
+            ]
+    return grid
+
+
+def run_grid(
+    grid: Iterable[RunSpec],
+    path: Path,
+    test: bool = True,
+    predictions: Path | None = None,
+) -> None:
+    """Run what has no row yet; one row in ``path`` per finished run.
+
+    Several processes may share a grid: each takes the next run that nobody claimed.
+    """
+    for spec in grid:
+        if spec.key in finished(path):
+            continue
+        claim = path.parent / ".claims" / ("-".join(spec.key) + path.stem)
+        claim.parent.mkdir(parents=True, exist_ok=True)
+        with claim.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if spec.key in finished(path):
+                continue
+            row, predicted = run(spec, test)
+            if predictions is not None:
+                save_predictions(predictions, spec, predicted)
+            append(path, row, spec)

@@ -1,0 +1,234 @@
+"""Train the networks whose layers the book looks into, and count what they see.
+
+    python tools/cecv_study.py checkpoints     # the nine variants, kept as files
+    python tools/cecv_study.py controls        # seeds, width, kernel, padding, data, …
+    python tools/cecv_study.py nulls           # untrained networks and bare vectors
+
+Every run is resumable: one that has its row in ``data/results/cecv_runs.csv`` is not
+repeated. Several processes may work on one list. CECV uses the formulas of the test
+set, never its targets; the test error is scored once, after the last epoch.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import fcntl
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lgdcnn_lib.benchmarks import Task, load_benchmark, score
+from lgdcnn_lib.cecv import cecv_table, count_environments, environment_matrices
+from lgdcnn_lib.composition import encode
+from lgdcnn_lib.elements import ATOMIC_NUMBERS, data_dir, element_table
+from lgdcnn_lib.experiments import provenance
+from lgdcnn_lib.models import CompositionModel, ModelConfig, build_model
+from lgdcnn_lib.training import TrainConfig, Trainer
+
+RUNS = data_dir() / "results/cecv_runs.csv"
+COUNTS = data_dir() / "results/cecv_counts.csv"
+CHECKPOINTS = data_dir() / "checkpoints"
+ELEMENTS = ("Si", "O", "Li", "Al", "Fe", "Cu", "As", "La")
+SNAPSHOTS = (0, 1, 2, 5, 10, 20)
+RECIPE = TrainConfig(epochs=30, batch_size=128, lr=1e-3, eval_every=5, device="cpu")
+WIDTH = ModelConfig(d=128)
+RUN_FIELDS = (
+    "run", "model", "task", "seed", "d", "kernel", "padding", "epochs", "batch_size",
+    "n_parameters", "val_mae", "test_mae", "seconds", "commit", "date", "hardware",
+    "versions", "command",
+)  # fmt: skip
+COUNT_FIELDS = (
+    "run", "epoch", "layer", "element", "method", "n_compounds",
+    "c05", "c10", "c15", "c20", "c25", "c30", "c35", "c40",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """One training whose layers are looked into."""
+
+    run: str
+    model: str
+    task: str = "CritExam__Ef"
+    seed: int = 0
+    config: ModelConfig = WIDTH
+    recipe: TrainConfig = RECIPE
+    keep: bool = False  # as a checkpoint, with counts of all elements
+
+
+VARIANTS = (
+    "lstm", "dcnn", "lg_dcnn", "transformer", "gru", "dcnn_k1", "l_dcnn", "l_att_dcnn",
+    "lg_dcnn_v1",
+)  # fmt: skip
+
+
+def checkpoints() -> list[Study]:
+    """The nine variants: one recipe, one budget."""
+    return [Study(f"{name}-main", name, keep=True) for name in VARIANTS]
+
+
+def controls() -> list[Study]:
+    """All that the separation of global and local models might depend on."""
+    trio = ("lstm", "dcnn", "lg_dcnn")
+    short = dataclasses.replace(RECIPE, epochs=10)
+    published = {"padding": "published", "order": "written", "encoding": "sin"}
+    mixed = dataclasses.replace(short, batching="mixed")
+    studies = []
+    for seed in (1, 2):
+        again = dataclasses.replace(RECIPE, seed=seed)
+        for name in trio:
+            studies.append(Study(f"{name}-seed{seed}", name, seed=seed, recipe=again))
+    for name in ("lstm", "dcnn"):
+        for d in (32, 256):
+            studies.append(
+                Study(f"{name}-d{d}", name, config=ModelConfig(d=d), recipe=short)
+            )
+        config = ModelConfig(d=128, **published)
+        studies.append(Study(f"{name}-padded", name, config=config, recipe=mixed))
+        studies.append(Study(f"{name}-mp_e_hull", name, "mp_e_hull", recipe=short))
+        onehot = ModelConfig(d=128, element_table="onehot")
+        studies.append(Study(f"{name}-onehot", name, config=onehot, recipe=short))
+    for kernel in (1, 5):
+        config = ModelConfig(d=128, kernel=kernel)
+        studies.append(Study(f"dcnn-k{kernel}", "dcnn", config=config, recipe=short))
+    for name in trio:
+        long = dataclasses.replace(RECIPE, epochs=100)
+        studies.append(Study(f"{name}-long", name, recipe=long))
+    return studies
+
+
+def counts(
+    study: str, epoch: int, model: CompositionModel, formulas: Any, every: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield CECV rows of all layers; ``every``: all elements, and complete linkage."""
+    for method in ("leader", "complete") if every else ("leader",):
+        elements = None if every and method == "leader" else ELEMENTS
+        table = cecv_table(model, formulas, elements, method=method, min_compounds=20)
+        keys = ["element", "layer", "n_compounds"]
+        for (element, layer, n), rows in table.groupby(keys, sort=False):
+            values = zip(COUNT_FIELDS[6:], rows["count"], strict=True)
+            yield {
+                "run": study, "epoch": epoch, "layer": layer, "element": element,
+                "method": method, "n_compounds": n, **dict(values),
+            }  # fmt: skip
+
+
+def write(path: Path, fields: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    """Append rows at once, safe beside other processes."""
+    with path.open("a", newline="") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        writer = csv.DictWriter(file, fields)
+        if file.tell() == 0:
+            writer.writeheader()
+        writer.writerows(rows)
+        file.flush()
+
+
+def train(study: Study, task: Task) -> tuple[Trainer, list[dict[str, Any]], float]:
+    """Train with snapshots of the counts; return the seconds of training alone."""
+    model = build_model(study.model, study.config, seed=study.seed)
+    trainer = Trainer(model, task, study.recipe)
+    rows, seconds = [], 0.0
+    for epoch in range(study.recipe.epochs + 1):
+        last = epoch == study.recipe.epochs
+        if epoch:
+            start = time.perf_counter()
+            trainer.run_epoch()
+            seconds += time.perf_counter() - start
+        if epoch in SNAPSHOTS or last or epoch % 25 == 0:
+            formulas = task.test["formula"].tolist()
+            rows += counts(study.run, epoch, model, formulas, last and study.keep)
+    return trainer, rows, seconds
+
+
+def perform(study: Study) -> None:
+    """Train, count, score once, write."""
+    task = load_benchmark(study.task)
+    trainer, rows, seconds = train(study, task)
+    predictor = trainer.finish(interrupted=False)
+    predicted = predictor.predict(task.test["formula"])["prediction"]
+    config = trainer.model.config
+    facts = {
+        "run": study.run, "model": study.model, "task": study.task, "seed": study.seed,
+        "d": config.d, "kernel": config.kernel, "padding": config.padding,
+        "epochs": study.recipe.epochs, "batch_size": study.recipe.batch_size,
+        "n_parameters": trainer.model.n_parameters(),
+        "val_mae": f"{trainer.history[-1]['val_error']:.5g}",
+        "test_mae": f"{score('mae', task.test['target'], predicted):.5g}",
+        "seconds": round(seconds, 1), **provenance(),
+    }  # fmt: skip
+    if study.keep:
+        predictor.info.update(facts)
+        predictor.save(CHECKPOINTS / f"{study.model}.safetensors")
+        facts_and_recipe = {**facts, "recipe": dataclasses.asdict(study.recipe)}
+        text = json.dumps(facts_and_recipe, indent=1)
+        (CHECKPOINTS / f"{study.model}.json").write_text(text + "\n")
+    write(COUNTS, COUNT_FIELDS, rows)
+    write(RUNS, RUN_FIELDS, [facts])
+
+
+def done() -> set[str]:
+    """Names of the runs that have their row."""
+    return set(pd.read_csv(RUNS)["run"]) if RUNS.exists() else set()
+
+
+def work(studies: list[Study]) -> None:
+    """Perform what nobody else has done or is doing."""
+    locks = data_dir() / "results/.claims"
+    locks.mkdir(parents=True, exist_ok=True)
+    for study in studies:
+        with (locks / study.run).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if study.run not in done():
+                perform(study)
+
+
+def nulls() -> None:
+    """Count in untrained networks (5 seeds) and in bare element vectors."""
+    formulas = load_benchmark("CritExam__Ef").test["formula"].tolist()
+    rows: list[dict[str, Any]] = []
+    for name in VARIANTS:
+        for seed in range(5):
+            model = build_model(name, ModelConfig(d=128), seed=seed)
+            rows += counts(f"{name}-untrained{seed}", 0, model, formulas, False)
+    batch = encode(formulas)
+    sizes = batch.n_elements
+    batch = batch[torch.nonzero((sizes >= 3) & (sizes <= 7))[:, 0]]
+    mask, numbers = batch.mask.numpy(), batch.atomic_numbers.numpy()
+    for name in ("mat2vec", "onehot"):
+        vectors = element_table(name).vectors
+        for element in ELEMENTS:
+            chosen = np.flatnonzero((numbers == ATOMIC_NUMBERS[element]).any(axis=1))
+            matrices = environment_matrices(vectors[numbers[chosen]], mask[chosen])
+            values = zip(COUNT_FIELDS[6:], count_environments(matrices), strict=True)
+            row = {"run": f"{name}-vectors", "epoch": 0, "layer": "vectors"}
+            row |= {"element": element, "method": "leader", "n_compounds": len(chosen)}
+            rows.append(row | dict(values))
+    write(data_dir() / "results/cecv_nulls.csv", COUNT_FIELDS, rows)
+
+
+def main() -> None:
+    """Run the part named on the command line."""
+    torch.set_num_threads(1)
+    part = sys.argv[1] if len(sys.argv) == 2 else ""
+    if part not in ("checkpoints", "controls", "nulls"):
+        raise SystemExit(__doc__)
+    if part == "nulls":
+        nulls()
+    else:
+        work(checkpoints() if part == "checkpoints" else controls())
+
+
+if __name__ == "__main__":
+    main()
