@@ -1,0 +1,83 @@
+# Each target sets up what it needs, says what it does, and may be run by itself.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+VENDOR := .stamps/vendor
+WORKERS ?= 2
+# One thread a process: the checks keep both cores busy with processes.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup book serve notebooks test lint unit site data lock clean
+
+help: ## list the targets
+	@echo "make book builds the site, make test checks everything. All targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | sort | \
+		awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+setup: $(READY) ## make .venv from requirements.lock, with the library in it
+
+$(BIN)/python:
+	@echo "== Making the virtual environment .venv"
+	tools/system.sh venv "$(PYTHON)" .venv
+
+$(READY): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "== Installing requirements.lock and the library into .venv (some minutes)"
+	@# A current pip that leaves compiling to the first import takes a third of the time.
+	$(BIN)/python -m pip install -q --disable-pip-version-check "pip>=26"
+	$(BIN)/python -m pip install -q --no-compile -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps -e .
+	@touch $@
+
+$(VENDOR): package.json package-lock.json tools/vendor.py $(READY)
+	@echo "== Fetching the scripts that the site carries (package-lock.json)"
+	$(BIN)/python tools/vendor.py
+	@mkdir -p $(@D) && touch $@
+
+book: notebooks $(VENDOR) ## build the site into _build/html, warnings being errors
+	@echo "== Building the site"
+	@# A failed build forgets what it read: read again, a page repeats its warnings.
+	@$(BIN)/jupyter-book build . -W -n --keep-going -q || \
+		{ rm -rf _build/.doctrees; echo "The book did not build."; exit 1; }
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+serve: book ## build the site and serve it at http://127.0.0.1:8000
+	@echo "== Serving _build/html at http://127.0.0.1:8000 (Ctrl-C ends it)"
+	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+notebooks: $(READY) ## run the chapters whose code, library or data changed
+	@echo "== Running the chapters that need it"
+	@$(BIN)/python tools/execute.py --workers $(WORKERS)
+
+test: lint unit book site ## run everything that continuous integration runs
+
+lint: $(READY) ## check style (ruff), types (mypy) and spelling (codespell)
+	@echo "== Style, types and spelling"
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+unit: $(READY) ## test the library, the notebooks' structure and the tools
+	@echo "== Tests, with the coverage of lgdcnn_lib"
+	$(BIN)/pytest -n $(WORKERS) -m "not site" --cov
+
+site: $(VENDOR) ## test the built site, in Chromium too (make book first)
+	@echo "== Tests of the built site"
+	@tools/system.sh chromium
+	$(BIN)/pytest -m site
+
+data: $(READY) ## rebuild data/ from its sources and prove the checksums
+	@echo "== Rebuilding data/"
+	$(BIN)/python data/build.py
+
+lock: $(READY) ## pin requirements.in anew in requirements.lock (UPGRADE=--upgrade)
+	@echo "== Resolving requirements.in"
+	$(BIN)/python tools/lock.py $(UPGRADE)
+
+clean: ## remove what was built; .venv and the data stay
+	@echo "== Removing _build and caches"
+	rm -rf _build build .stamps node_modules book/_static/vendor .coverage* \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis
