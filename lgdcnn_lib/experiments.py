@@ -1,7 +1,7 @@
 """The benchmark grid: tasks x folds x models x seeds, one row at once per finished run.
 
 A run that has its row is never repeated, so a grid can be stopped and taken up at any
-moment. Every row says how it was made; ``recipes.json`` beside it spells out each recipe.
+moment. Every row says how it was made; ``recipes.json`` spells out the recipes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ def subset(task: Task, n_train: int | None, seed: int) -> Task:
     if n_train is None:
         return task
     train = task.train.sample(n=n_train, random_state=seed).reset_index(drop=True)
-    return Task(task.name, train, task.val, task.test, task.unit, task.metric, task.fold)
+    return replace(task, train=train)
 
 
 def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -220,7 +220,7 @@ def specs(
     for task in sorted(tasks, key=lambda name: BENCHMARKS[name].rows):
         folds = range(5) if BENCHMARKS[task].collection == "matbench" else [None]
         for seed in seeds:
-            config = TrainConfig(**{**asdict(train_config), "seed": seed})
+            config = replace(train_config, seed=seed)
             grid += [
                 RunSpec(task, model, fold, seed, model_config, config)
                 for model in models

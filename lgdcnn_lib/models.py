@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lgdcnn_lib.composition import CompositionBatch
+from lgdcnn_lib.composition import CompositionBatch, Order
 from lgdcnn_lib.elements import element_table
 from lgdcnn_lib.layers import (
     ChannelMaxPool,
@@ -70,7 +70,7 @@ class ModelConfig:
     resolution: int | None = None
     encoding: str = "sincos"
     padding: str = "masked"
-    order: str = "canonical"
+    order: Order = "canonical"
     kernel: int | None = None
     blocks: int | None = None
     attention: str | None = None

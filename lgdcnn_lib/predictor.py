@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ class Predictor:
     unit: str = ""
     info: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, formulas: Sequence[str], batch_size: int = 1024) -> pd.DataFrame:
+    def predict(self, formulas: Iterable[str], batch_size: int = 1024) -> pd.DataFrame:
         """Predict a property for each formula, in the order given.
 
         Returns

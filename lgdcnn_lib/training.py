@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -176,7 +176,9 @@ class Trainer:
     @property
     def best_guess(self) -> CompositionModel:
         """The network to judge: the running average where there is one."""
-        return self.model if self.ema is None else self.ema.module
+        if self.ema is None:
+            return self.model
+        return cast(CompositionModel, self.ema.module)
 
     def validate(self) -> float:
         """Error on the validation set: MAE in the task's unit, or 1 - ROC-AUC."""

@@ -23,7 +23,9 @@ def golden_parameters(model: CompositionModel) -> list[torch.nn.Parameter]:
     names += [f"parts.{cell}.rnn.{name}" for cell in ("lstm", "gru") for name in rnn]
     names += [f"parts.attention_1.mlp.{i}.{w}" for i in (0, 2) for w in WB]
     names += [f"parts.dcnn_0.{w}" for w in WB]
-    names += [f"parts.dcnn_{b}.conv{c}.{w}" for b in (1, 2, 3) for c in (1, 2) for w in WB]
+    names += [
+        f"parts.dcnn_{b}.conv{c}.{w}" for b in (1, 2, 3) for c in (1, 2) for w in WB
+    ]
     names += ["head.linear.weight", "head.linear.bias"]
     assert set(names) == set(parts), set(parts) ^ set(names)
     return [parts[name] for name in names]

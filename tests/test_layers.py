@@ -110,7 +110,9 @@ def test_embedding_projects_tokens_or_table_alike():
     by_token = torch.cat([embedding(part) for part in numbers.split(20)])
     assert torch.allclose(by_table, by_token, atol=1e-6)
     assert torch.allclose(
-        by_token[0, 0], 2 * embedding.linear(embedding.vectors[numbers[0, 0]]), atol=1e-6
+        by_token[0, 0],
+        2 * embedding.linear(embedding.vectors[numbers[0, 0]]),
+        atol=1e-6,
     )
 
 

@@ -79,7 +79,7 @@ def controls() -> list[Study]:
     """All that the separation of global and local models might depend on."""
     trio = ("lstm", "dcnn", "lg_dcnn")
     short = dataclasses.replace(RECIPE, epochs=10)
-    published = {"padding": "published", "order": "written", "encoding": "sin"}
+    published: dict[str, Any] = {"padding": "published", "order": "written", "encoding": "sin"}
     mixed = dataclasses.replace(short, batching="mixed")
     studies = []
     for seed in (1, 2):
@@ -136,7 +136,8 @@ def train(study: Study, task: Task) -> tuple[Trainer, list[dict[str, Any]], floa
     """Train with snapshots of the counts; return the seconds of training alone."""
     model = build_model(study.model, study.config, seed=study.seed)
     trainer = Trainer(model, task, study.recipe)
-    rows, seconds = [], 0.0
+    rows: list[dict[str, Any]] = []
+    seconds = 0.0
     for epoch in range(study.recipe.epochs + 1):
         last = epoch == study.recipe.epochs
         if epoch:

@@ -1,0 +1,100 @@
+"""The grid: a run is done once, its row says how, and anything can be taken up."""
+
+import dataclasses
+import json
+
+import pandas as pd
+import pytest
+
+from lgdcnn_lib import experiments
+from lgdcnn_lib.benchmarks import load_benchmark
+from lgdcnn_lib.experiments import COLUMNS, RunSpec, finished, run, run_grid, specs
+from lgdcnn_lib.models import ModelConfig
+from lgdcnn_lib.training import TrainConfig
+
+TRAIN = TrainConfig(epochs=1, device="cpu")
+SPEC = RunSpec("matbench_steels", "lstm", 0, 0, ModelConfig(d=8), TRAIN)
+
+
+def test_a_row_says_how_it_was_made():
+    row, predictions = run(SPEC)
+    assert set(row) == set(COLUMNS)
+    assert row["versions"].startswith("lgdcnn_lib")
+    test = load_benchmark("matbench_steels", fold=0).test
+    assert predictions["formula"].tolist() == test["formula"].tolist()
+    error = (predictions["prediction"] - test["target"]).abs().mean()
+    assert row["test_error"] == pytest.approx(error, rel=1e-5)
+
+
+def test_choosing_leaves_the_test_set_alone():
+    row, predictions = run(SPEC, test=False)
+    assert row["test_error"] == ""
+    assert predictions.empty
+    assert row["val_error"] > 0
+
+
+def test_the_recipe_names_every_setting_but_the_seed():
+    same = dataclasses.replace(SPEC, seed=3, train_config=TrainConfig(epochs=1, seed=3))
+    assert same.recipe == SPEC.recipe
+    longer = dataclasses.replace(SPEC, train_config=TrainConfig(epochs=2))
+    wider = dataclasses.replace(SPEC, model_config=ModelConfig(d=16))
+    assert len({SPEC.recipe, longer.recipe, wider.recipe}) == 3
+
+
+def test_the_grid_is_resumable(tmp_path, monkeypatch):
+    path = tmp_path / "results" / "grid.csv"
+    grid = [SPEC, dataclasses.replace(SPEC, model="mean", seed=1)]
+    run_grid(grid[:1], path, predictions=tmp_path / "predictions")
+    before = path.read_text()
+    run_grid(grid, path, predictions=tmp_path / "predictions")
+    assert path.read_text().startswith(before)
+    assert finished(path) == {spec.key for spec in grid}
+    monkeypatch.setattr(experiments, "run", None)  # nothing is left to run
+    run_grid(grid, path)
+    recipes = json.loads((path.parent / "recipes.json").read_text())
+    assert recipes[SPEC.recipe]["model_config"]["d"] == 8
+    files = sorted(file.name for file in (tmp_path / "predictions").iterdir())
+    assert len(files) == 2
+    kept = pd.read_csv(tmp_path / "predictions" / files[0])
+    assert list(kept) == ["prediction", "std"]
+
+
+def test_a_claimed_run_is_left_to_its_owner(tmp_path, monkeypatch):
+    path = tmp_path / "grid.csv"
+
+    def busy(*arguments):
+        raise BlockingIOError
+
+    monkeypatch.setattr(experiments.fcntl, "flock", busy)
+    run_grid([SPEC], path)
+    assert finished(path) == set()
+
+
+def test_a_run_finished_meanwhile_is_not_repeated(tmp_path, monkeypatch):
+    states = iter([set(), {SPEC.key}])
+    monkeypatch.setattr(experiments, "finished", lambda path: next(states))
+    monkeypatch.setattr(experiments, "run", None)
+    run_grid([SPEC], tmp_path / "grid.csv")
+
+
+def test_grid_order_and_folds():
+    names = ["aflow__Egap", "matbench_steels"]
+    grid = specs(names, ["lstm", "mean"], [0, 1], TRAIN, ModelConfig())
+    assert [spec.task for spec in grid] == ["matbench_steels"] * 20 + [
+        "aflow__Egap"
+    ] * 4
+    assert {spec.fold for spec in grid[:20]} == {0, 1, 2, 3, 4}
+    assert all(spec.fold is None for spec in grid[20:])
+    assert all(spec.seed == spec.train_config.seed for spec in grid)
+
+
+def test_training_subsets():
+    small = dataclasses.replace(SPEC, n_train=50)
+    task = experiments.subset(load_benchmark("matbench_steels", fold=0), 50, seed=0)
+    assert len(task.train) == 50
+    assert small.key != SPEC.key
+    assert run(small, test=False)[0]["n_train"] == "50"
+
+
+def test_processor_has_a_name():
+    assert experiments.provenance()["hardware"].split(", ")[-1]
