@@ -237,7 +237,15 @@ def encode(
     batch = batch if length is None else batch.pad_to(length)
     if on_error == "raise":
         return batch
-    return batch, pd.DataFrame(rejects, columns=["row", "formula", "reason"])
+    return batch, _reject_table(rejects)
+
+
+def _reject_table(rejects: list[tuple[int, object, str]]) -> pd.DataFrame:
+    """Return the rejects as a table that keeps None apart from NaN."""
+    frame: pd.DataFrame = pd.DataFrame(
+        rejects, columns=["row", "formula", "reason"], dtype=object
+    )
+    return frame.astype({"row": np.int64})
 
 
 def _summary(notes: list[str]) -> str:

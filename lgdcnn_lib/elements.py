@@ -56,7 +56,7 @@ class TableInfo:
     citation: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ElementTable:
     """Vectors of the 118 elements.
 
@@ -207,7 +207,7 @@ def element_table(name: str) -> ElementTable:
     ----------
     name
         A key of `ELEMENT_TABLES`, or several joined by ``+``, such as
-        ``"mat2vec+magpie"``. Joined tables are standardised first, each column to mean
+        ``"mat2vec+magpie"``. A single table is returned as published. Joined tables are standardised first, each column to mean
         0 and standard deviation 1 over the elements that its source has. Each table is
         then divided by the square root of its dimension, so that all have the same
         weight however wide they are, and the whole is multiplied so that its mean

@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 from pandas.api.types import is_scalar
@@ -110,7 +111,7 @@ def read_formula(formula: object) -> Parsed:
     return _read_any(formula)
 
 
-def _not_text(value: object) -> str:
+def _not_text(value: Any) -> str:
     missing = is_scalar(value) and bool(pd.isna(value))
     return "missing value" if missing else f"not text but {type(value).__name__}"
 
