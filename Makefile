@@ -29,7 +29,7 @@ $(READY): requirements.lock pyproject.toml | $(BIN)/python
 	@# A current pip that leaves compiling to the first import takes a third of the time.
 	$(BIN)/python -m pip install -q --disable-pip-version-check "pip>=26"
 	$(BIN)/python -m pip install -q --no-compile -r requirements.lock
-	$(BIN)/python -m pip install -q --no-deps -e .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --no-deps -e .
 	@touch $@
 
 $(VENDOR): package.json package-lock.json tools/vendor.py $(READY)
