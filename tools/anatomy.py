@@ -24,7 +24,7 @@ TIME = re.compile(
 )
 DRAWING_METHODS = {
     "bar", "barh", "boxplot", "contour", "contourf", "errorbar", "fill_between",
-    "hexbin", "hist", "imshow", "matshow", "pcolormesh", "plot", "scatter", "step",
+    "hexbin", "hist", "imshow", "matshow", "pcolormesh", "plot", "scatter",
     "subplots", "violinplot",
 }  # fmt: skip
 
