@@ -153,7 +153,12 @@ def test_published_rules():
     assert published_batch_size(3428) == 256
     assert published_batch_size(239_190) == 4096
     paper = TrainConfig.paper(seed=3)
-    assert (paper.epochs, paper.batch_size, paper.lr, paper.seed) == (300, None, 6e-3, 3)
+    assert (paper.epochs, paper.batch_size, paper.lr, paper.seed) == (
+        300,
+        None,
+        6e-3,
+        3,
+    )
     assert paper.optimizer == "lamb_lookahead"
 
 
@@ -188,7 +193,9 @@ def test_robust_loss_is_least_at_the_true_spread():
 def test_cross_entropy_by_hand():
     out = ModelOutput(torch.tensor([0.0, 2.0]), torch.zeros(2))
     loss = cross_entropy(out, torch.tensor([1.0, 0.0]))
-    assert loss.tolist() == pytest.approx([np.log(2), 2 + np.log1p(np.exp(-2))], rel=1e-6)
+    assert loss.tolist() == pytest.approx(
+        [np.log(2), 2 + np.log1p(np.exp(-2))], rel=1e-6
+    )
 
 
 def test_classifier_learns_metals(classification):
