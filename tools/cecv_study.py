@@ -2,6 +2,7 @@
 
     python tools/cecv_study.py checkpoints     # the nine variants, kept as files
     python tools/cecv_study.py controls        # seeds, width, kernel, padding, data, …
+    python tools/cecv_study.py design          # fusion in steps, and roads not taken
     python tools/cecv_study.py nulls           # untrained networks and bare vectors
 
 Every run is resumable: one that has its row in ``data/results/cecv_runs.csv`` is not
@@ -61,7 +62,9 @@ class Study:
     seed: int = 0
     config: ModelConfig = WIDTH
     recipe: TrainConfig = RECIPE
-    keep: bool = False  # as a checkpoint, with counts of all elements
+    fold: int | None = None
+    keep: bool = False  # as a checkpoint
+    every: bool = False  # counts of all elements, at the end
 
 
 VARIANTS = (
@@ -72,14 +75,40 @@ VARIANTS = (
 
 def checkpoints() -> list[Study]:
     """The nine variants: one recipe, one budget."""
-    return [Study(f"{name}-main", name, keep=True) for name in VARIANTS]
+    return [Study(f"{name}-main", name, keep=True, every=True) for name in VARIANTS]
+
+
+def design() -> list[Study]:
+    """L-G-DCNN in three steps, and roads not taken: 3 seeds, 2 small data sets."""
+    networks = {name: (name, WIDTH) for name in VARIANTS if name != "dcnn_k1"}
+    networks["dcnn>lstm"] = ("dcnn>lstm", WIDTH)
+    networks["gru>dcnn"] = ("gru>dcnn", WIDTH)
+    networks["transformer>dcnn"] = ("transformer>dcnn", WIDTH)
+    no_skips = dataclasses.replace(WIDTH, residual=False)
+    networks["lg_dcnn, no skips"] = ("lg_dcnn", no_skips)
+    separate = dataclasses.replace(WIDTH, attention="separate")
+    networks["lg_dcnn, 2 attentions"] = ("lg_dcnn", separate)
+    studies = []
+    for task, fold in (("aflow__ael_bulk_modulus_vrh", None), ("matbench_expt_gap", 0)):
+        for seed in range(3):
+            recipe = TrainConfig(epochs=40, eval_every=10, seed=seed, device="cpu")
+            for name, (model, config) in networks.items():
+                run = f"design {task} {name} {seed}"
+                studies.append(
+                    Study(run, model, task, seed, config, recipe, fold, every=True)
+                )
+    return studies
 
 
 def controls() -> list[Study]:
     """All that the separation of global and local models might depend on."""
     trio = ("lstm", "dcnn", "lg_dcnn")
     short = dataclasses.replace(RECIPE, epochs=10)
-    published: dict[str, Any] = {"padding": "published", "order": "written", "encoding": "sin"}
+    published: dict[str, Any] = {
+        "padding": "published",
+        "order": "written",
+        "encoding": "sin",
+    }
     mixed = dataclasses.replace(short, batching="mixed")
     studies = []
     for seed in (1, 2):
@@ -87,18 +116,16 @@ def controls() -> list[Study]:
         for name in trio:
             studies.append(Study(f"{name}-seed{seed}", name, seed=seed, recipe=again))
     for name in ("lstm", "dcnn"):
-        for d in (32, 256):
-            studies.append(
-                Study(f"{name}-d{d}", name, config=ModelConfig(d=d), recipe=short)
-            )
         config = ModelConfig(d=128, **published)
         studies.append(Study(f"{name}-padded", name, config=config, recipe=mixed))
         studies.append(Study(f"{name}-mp_e_hull", name, "mp_e_hull", recipe=short))
         onehot = ModelConfig(d=128, element_table="onehot")
         studies.append(Study(f"{name}-onehot", name, config=onehot, recipe=short))
-    for kernel in (1, 5):
-        config = ModelConfig(d=128, kernel=kernel)
-        studies.append(Study(f"dcnn-k{kernel}", "dcnn", config=config, recipe=short))
+        for d in (32, 256):
+            config = ModelConfig(d=d)
+            studies.append(Study(f"{name}-d{d}", name, config=config, recipe=short))
+    config = ModelConfig(d=128, kernel=5)
+    studies.append(Study("dcnn-k5", "dcnn", config=config, recipe=short))
     for name in trio:
         long = dataclasses.replace(RECIPE, epochs=100)
         studies.append(Study(f"{name}-long", name, recipe=long))
@@ -134,7 +161,9 @@ def write(path: Path, fields: tuple[str, ...], rows: list[dict[str, Any]]) -> No
 
 def train(study: Study, task: Task) -> tuple[Trainer, list[dict[str, Any]], float]:
     """Train with snapshots of the counts; return the seconds of training alone."""
-    model = build_model(study.model, study.config, seed=study.seed)
+    stages = study.model.split(">")
+    name = stages if len(stages) > 1 else study.model
+    model = build_model(name, study.config, seed=study.seed)
     trainer = Trainer(model, task, study.recipe)
     rows: list[dict[str, Any]] = []
     seconds = 0.0
@@ -144,15 +173,16 @@ def train(study: Study, task: Task) -> tuple[Trainer, list[dict[str, Any]], floa
             start = time.perf_counter()
             trainer.run_epoch()
             seconds += time.perf_counter() - start
-        if epoch in SNAPSHOTS or last or epoch % 25 == 0:
+        snapshot = epoch in SNAPSHOTS or epoch % 25 == 0
+        if last or (snapshot and not study.run.startswith("design")):
             formulas = task.test["formula"].tolist()
-            rows += counts(study.run, epoch, model, formulas, last and study.keep)
+            rows += counts(study.run, epoch, model, formulas, last and study.every)
     return trainer, rows, seconds
 
 
 def perform(study: Study) -> None:
     """Train, count, score once, write."""
-    task = load_benchmark(study.task)
+    task = load_benchmark(study.task, fold=study.fold)
     trainer, rows, seconds = train(study, task)
     predictor = trainer.finish(interrupted=False)
     predicted = predictor.predict(task.test["formula"])["prediction"]
@@ -186,7 +216,7 @@ def work(studies: list[Study]) -> None:
     locks = data_dir() / "results/.claims"
     locks.mkdir(parents=True, exist_ok=True)
     for study in studies:
-        with (locks / study.run).open("w") as lock:
+        with (locks / study.run.replace(">", "-")).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -223,12 +253,13 @@ def main() -> None:
     """Run the part named on the command line."""
     torch.set_num_threads(1)
     part = sys.argv[1] if len(sys.argv) == 2 else ""
-    if part not in ("checkpoints", "controls", "nulls"):
-        raise SystemExit(__doc__)
-    if part == "nulls":
+    lists = {"checkpoints": checkpoints, "controls": controls, "design": design}
+    if part in lists:
+        work(lists[part]())
+    elif part == "nulls":
         nulls()
     else:
-        work(checkpoints() if part == "checkpoints" else controls())
+        raise SystemExit(__doc__)
 
 
 if __name__ == "__main__":
