@@ -1,0 +1,140 @@
+"""Figures of environments: CECV curves, and environment matrices of one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from lgdcnn_lib.environments import THRESHOLDS
+from lgdcnn_lib.plotting_style import (
+    DIVERGING,
+    PALE,
+    PALETTE,
+    WIDTH,
+    line_style,
+    new_axes,
+)
+
+
+def cecv_curves(
+    curves: Mapping[str, npt.ArrayLike],
+    thresholds: Sequence[float] = THRESHOLDS,
+    target: tuple[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw CECV curves, and the target region between a global and a local model.
+
+    Parameters
+    ----------
+    curves
+        Name -> T counts, or counts divided by the number of compounds.
+    thresholds
+        T thresholds.
+    target
+        Names of the global and of the local curve. The region wanted by the paper is
+        shaded: not above the global curve for t <= 0.15, between both from 0.20 on.
+    """
+    ax, _ = new_axes(ax)
+    t = np.asarray(thresholds)
+    values = {name: np.asarray(curve, dtype=float) for name, curve in curves.items()}
+    if target is not None:
+        low, high = values[target[0]], values[target[1]]
+        for part, bottom, top in ((t < 0.175, 0 * low, low), (t > 0.175, low, high)):
+            label = None if part[0] else "target region"
+            ax.fill_between(
+                t, bottom, top, where=part.tolist(), color=PALE, label=label, lw=0
+            )
+    for i, (name, curve) in enumerate(values.items()):
+        ax.plot(t, curve, label=name, **line_style(i))
+    highest = max((np.nanmax(v, initial=0.0) for v in values.values()), default=0.0)
+    per_compound = highest <= 1
+    ax.set_xlabel("similarity threshold t (difference of correlations)")
+    ax.set_ylabel("environments per compound" if per_compound else "environments")
+    ax.set_xticks(t)
+    ax.set_ylim(bottom=0)
+    ax.legend(ncols=1 + len(values) // 6)
+    return ax
+
+
+def environment_matrix(
+    matrix: npt.ArrayLike, elements: Sequence[str], ax: Axes | None = None
+) -> Axes:
+    """Draw one environment matrix (n, n) with its numbers; rows are the elements."""
+    values = np.asarray(matrix)
+    n = len(values)
+    if len(elements) != n:
+        raise ValueError(f"{n} rows, but {len(elements)} elements")
+    ax, new = new_axes(ax, 4.6, 3.8)
+    image = ax.imshow(values, cmap=DIVERGING, vmin=-1, vmax=1)
+    for (i, k), value in np.ndenumerate(values):
+        colour = "white" if abs(value) > 0.6 else PALETTE["ink"]
+        text = f"{value:.2f}".replace("-", "−")
+        ax.text(k, i, text, ha="center", va="center", color=colour)
+    ax.set_xticks(range(n), elements)
+    ax.set_yticks(range(n), elements)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    if new:
+        ax.figure.colorbar(image, ax=ax, label="correlation", ticks=[-1, 0, 1])
+    return ax
+
+
+def environment_heatmap(
+    matrices: Sequence[npt.ArrayLike], labels: npt.ArrayLike, ax: Axes | None = None
+) -> Axes:
+    """Draw the environment matrices of many compounds, ordered by cluster.
+
+    A row is a compound, a column a pair of its elements, by descending amount. The
+    largest cluster is on top; the strip at the left changes tone with the cluster.
+
+    Parameters
+    ----------
+    matrices
+        N matrices of one size (n, n).
+    labels
+        N cluster labels.
+    """
+    if len({np.shape(matrix) for matrix in matrices}) != 1:
+        raise ValueError("the matrices must all have the same size")
+    stack, labels = np.asarray(matrices), np.asarray(labels)
+    ax, _ = new_axes(ax, WIDTH, 4.6)
+    sizes = np.bincount(labels)
+    order = np.lexsort((labels, -sizes[labels]))
+    rows, columns = np.triu_indices(stack.shape[1], k=1)
+    entries = stack[order][:, rows, columns]
+    look: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
+    image = ax.imshow(entries, cmap=DIVERGING, vmin=-1, vmax=1, **look)
+    _mark_clusters(ax, sizes[labels[order]], labels[order])
+    pairs = [f"{i + 1}–{k + 1}" for i, k in zip(rows, columns, strict=True)]
+    ax.set_xticks(range(len(pairs)), pairs)
+    ax.set_yticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("pair of elements (1: the most abundant)")
+    count = f"{len(stack)} compounds in {len(np.unique(labels))} clusters"
+    ax.set_ylabel(count, labelpad=20)
+    ax.figure.colorbar(image, ax=ax, label="correlation", ticks=[-1, 0, 1])
+    return ax
+
+
+def _mark_clusters(
+    ax: Axes, sizes: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+) -> None:
+    """Draw the strip of clusters, and lines below those that are large enough."""
+    rank = np.cumsum(np.diff(labels, prepend=labels[:1]) != 0)
+    strip = ax.inset_axes((-0.035, 0, 0.02, 1), sharey=ax)
+    tones: dict[str, Any] = {
+        "cmap": "Greys",
+        "vmin": -0.5,
+        "vmax": 1.3,
+        "aspect": "auto",
+    }
+    strip.imshow(rank[:, None] % 2, interpolation="nearest", **tones)
+    strip.set_axis_off()
+    for last in np.flatnonzero(np.diff(rank)):
+        if sizes[last] >= 0.02 * len(sizes):
+            ax.axhline(last + 0.5, color="white", linewidth=1)

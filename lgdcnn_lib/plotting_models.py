@@ -1,0 +1,202 @@
+"""Figures of predictions: their errors, how they were learned, and who is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from lgdcnn_lib.plotting_style import PALE, PALETTE, WIDTH, line_style, new_axes
+
+
+def with_unit(name: str, unit: str) -> str:
+    """Label of an axis, such as ``"bulk modulus (GPa)"``."""
+    return name if unit in ("", "1") else f"{name} ({unit})"
+
+
+def parity(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    unit: str,
+    quantity: str = "target",
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot predictions against targets, with distributions along the sides."""
+    truth, found = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+    ax, _ = new_axes(ax, 5.2, 5.0)
+    low, high = (float(f([f(truth), f(found)])) for f in (np.min, np.max))
+    margin = 0.03 * ((high - low) or 1.0)
+    ends = (low - margin, high + margin)
+    ax.plot(ends, ends, color=PALETTE["grey"], linewidth=1.2, zorder=1)
+    _dots(ax, truth, found)
+    ax.set(xlim=ends, ylim=ends, aspect="equal")
+    ax.set_xlabel(with_unit(quantity, unit))
+    ax.set_ylabel(with_unit(f"predicted {quantity}", unit))
+    error = np.abs(truth - found).mean()
+    summary = f"MAE {error:.3g} {unit.removeprefix('1')}".strip()
+    summary += f"\nN = {len(truth):,}"
+    ax.text(0.04, 0.96, summary, transform=ax.transAxes, va="top")
+    bins = np.linspace(*ends, 50)
+    _marginal(ax, truth, bins, "top")
+    _marginal(ax, found, bins, "right")
+    return ax
+
+
+def residuals(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    unit: str,
+    quantity: str = "target",
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot errors (prediction minus target) against predictions.
+
+    The line is the median error among neighbouring predictions, the band holds the
+    middle 80 % of them.
+    """
+    truth, found = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+    error = found - truth
+    ax, _ = new_axes(ax)
+    ax.axhline(0, color=PALETTE["grey"], linewidth=1.2, zorder=1)
+    _dots(ax, found, error)
+    order = np.argsort(found, kind="stable")
+    parts = np.array_split(order, max(1, min(15, len(order) // 20)))
+    centre = [np.median(found[part]) for part in parts]
+    low, middle, high = np.array(
+        [np.quantile(error[part], [0.1, 0.5, 0.9]) for part in parts]
+    ).T
+    ax.fill_between(centre, low, high, color=PALETTE["orange"], alpha=0.3, lw=0)
+    ax.plot(centre, middle, color=PALETTE["orange"])
+    ax.set_xlabel(with_unit(f"predicted {quantity}", unit))
+    ax.set_ylabel(with_unit("prediction − target", unit))
+    reach = float(np.abs(error).max()) or 1.0
+    _marginal(ax, error, np.linspace(-reach, reach, 60), "right")
+    return ax
+
+
+def learning_curve(
+    histories: pd.DataFrame | Mapping[str, pd.DataFrame],
+    unit: str,
+    label: str = "validation MAE",
+    column: str = "val_error",
+    references: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot an error against the epoch, and mark the best epoch.
+
+    Parameters
+    ----------
+    histories
+        History of a run (columns ``epoch`` and ``column``), or name -> history.
+    references
+        Name -> error to draw as a dotted line, such as a published one.
+    """
+    ax, _ = new_axes(ax)
+    named = {"": histories} if isinstance(histories, pd.DataFrame) else histories
+    for i, (name, history) in enumerate(named.items()):
+        seen = history.dropna(subset=[column])
+        best = [int(seen[column].to_numpy().argmin())] if len(seen) else []
+        style = line_style(i) | {"markevery": best, "markersize": 8, "label": name}
+        ax.plot(seen["epoch"], seen[column], **style)
+    for name, value in (references or {}).items():
+        ax.axhline(value, color=PALETTE["grey"], linestyle=":", linewidth=1.5)
+        place = (0.01, value), (0, 3), ("axes fraction", "data"), "offset points"
+        ax.annotate(name, *place, fontsize=10)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(with_unit(label, unit))
+    if len(named) > 1:
+        ax.legend()
+    return ax
+
+
+def ranking(
+    errors: Mapping[str, npt.ArrayLike],
+    unit: str,
+    label: str = "test MAE",
+    published: Mapping[str, float] | None = None,
+    larger_is_better: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Rank models by their mean error, best on top, with every run shown.
+
+    Parameters
+    ----------
+    errors
+        Model -> error of each run (seed or fold). The bar spans the runs.
+    published
+        Model -> published error, drawn as an open diamond; a model may be here only.
+    larger_is_better
+        True for ROC-AUC.
+    """
+    published = dict(published or {})
+    runs = {name: np.atleast_1d(np.asarray(v, float)) for name, v in errors.items()}
+    mean = {name: float(v.mean()) for name, v in runs.items()}
+    order = published | mean
+    names = sorted(order, key=order.__getitem__, reverse=larger_is_better)
+    ax, _ = new_axes(ax, WIDTH, 1.2 + 0.36 * len(names))
+    for y, name in enumerate(names):
+        if name in runs:
+            x = runs[name]
+            ax.hlines(y, x.min(), x.max(), color=PALETTE["sky"], linewidth=2)
+            ax.plot(x, np.full(len(x), y), "o", color=PALETTE["sky"], ms=4, alpha=0.7)
+    here: dict[str, Any] = {"color": PALETTE["blue"], "ms": 8}
+    rows = [names.index(name) for name in mean]
+    ax.plot(list(mean.values()), rows, "o", label="here, mean of runs", **here)
+    there: dict[str, Any] = {"mfc": "white", "mec": PALETTE["orange"], "mew": 2}
+    rows = [names.index(name) for name in published]
+    ax.plot(list(published.values()), rows, "D", label="published", **there)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(axis="y", color=PALE)
+    ax.set_xlabel(with_unit(label, unit))
+    if published:
+        ax.legend()
+    return ax
+
+
+def histogram(
+    values: npt.ArrayLike | Mapping[str, npt.ArrayLike],
+    label: str,
+    unit: str = "",
+    bins: int = 40,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot one distribution, or several by name as shares of their own total."""
+    ax, _ = new_axes(ax)
+    many = isinstance(values, Mapping)
+    named = values if isinstance(values, Mapping) else {"": values}
+    series = {name: np.asarray(v, dtype=float) for name, v in named.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(series.values())), bins)
+    for i, (name, v) in enumerate(series.items()):
+        heights = np.histogram(v, edges)[0] * (100 / max(len(v), 1) if many else 1)
+        colour, dashes = line_style(i)["color"], ("-", "--", ":", "-.")[i % 4]
+        ax.stairs(heights, edges, color=colour, linestyle=dashes, lw=1.8, label=name)
+        if not many:
+            ax.stairs(heights, edges, fill=True, alpha=0.5, color=colour)
+    ax.set_xlabel(with_unit(label, unit))
+    ax.set_ylabel("share (%)" if many else "number")
+    ax.set_ylim(bottom=0)
+    if many:
+        ax.legend()
+    return ax
+
+
+def _dots(ax: Axes, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
+    alpha = float(np.clip(25 / np.sqrt(len(x) + 1), 0.06, 0.7))
+    ax.scatter(x, y, 12, PALETTE["blue"], alpha=alpha, linewidths=0, rasterized=True)
+
+
+def _marginal(ax: Axes, values: npt.NDArray[Any], bins: Any, side: str) -> None:
+    heights, edges = np.histogram(values, bins)
+    style: dict[str, Any] = {"fill": True, "color": PALETTE["blue"], "alpha": 0.35}
+    if side == "top":
+        margin = ax.inset_axes((0, 1.01, 1, 0.13), sharex=ax)
+        margin.stairs(heights, edges, **style)
+    else:
+        margin = ax.inset_axes((1.01, 0, 0.13, 1), sharey=ax)
+        margin.stairs(heights, edges, orientation="horizontal", **style)
+    margin.set_axis_off()

@@ -1,0 +1,306 @@
+"""Figures: what is drawn and labelled, and that nothing else is touched."""
+
+import itertools
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+
+from lgdcnn_lib import plotting
+from lgdcnn_lib.elements import SYMBOLS, element_properties
+from lgdcnn_lib.environments import THRESHOLDS
+from lgdcnn_lib.plotting_periodic import table_position
+
+CURVE = np.linspace(0.9, 0.1, 8)
+MATRIX = np.array([[1, -0.8, 0.1], [-0.8, 1, -0.5], [0.1, -0.5, 1]])
+Y = np.random.default_rng(0).normal(100, 30, size=200)
+HISTORY = pd.DataFrame(
+    {"epoch": [1, 2, 3, 4], "val_error": [9.0, np.nan, 7.0, 8.0], "train_loss": 0.1}
+)
+FIGURES = {
+    "cecv_curves": lambda ax: plotting.cecv_curves({"lstm": CURVE}, ax=ax),
+    "environment_matrix": lambda ax: plotting.environment_matrix(
+        MATRIX, ["O", "Si", "Mg"], ax
+    ),
+    "environment_heatmap": lambda ax: plotting.environment_heatmap(
+        [MATRIX, -MATRIX, MATRIX], [0, 1, 0], ax
+    ),
+    "parity": lambda ax: plotting.parity(Y, Y + 1, "GPa", "bulk modulus", ax),
+    "residuals": lambda ax: plotting.residuals(Y, Y + 1, "GPa", "bulk modulus", ax),
+    "learning_curve": lambda ax: plotting.learning_curve(HISTORY, "GPa", ax=ax),
+    "ranking": lambda ax: plotting.ranking({"lstm": [9.0, 8.0]}, "GPa", ax=ax),
+    "histogram": lambda ax: plotting.histogram(Y, "bulk modulus", "GPa", ax=ax),
+    "periodic_table": lambda ax: plotting.periodic_table({"Si": 1, "O": 2}, "N", ax=ax),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_display():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+# --- every figure ---
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_draws_into_given_axes_and_touches_nothing_else(name):
+    _, (mine, other) = plt.subplots(1, 2)
+    before, current, numbers = dict(mpl.rcParams), plt.gca(), plt.get_fignums()
+    assert FIGURES[name](mine) is mine
+    assert dict(mpl.rcParams) == before
+    assert plt.gca() is current is other
+    assert plt.get_fignums() == numbers
+    assert not other.has_data()
+    mine.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_makes_one_figure_of_its_own(name, tmp_path):
+    ax = FIGURES[name](None)
+    assert isinstance(ax, Axes)
+    assert len(plt.get_fignums()) == 1
+    ax.figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 2000
+
+
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - {"periodic_table"}))
+def test_axes_say_what_they_are(name):
+    ax = FIGURES[name](None)
+    if name != "environment_matrix":  # its ticks are the elements
+        assert ax.get_xlabel()
+    if name not in ("environment_matrix", "ranking"):
+        assert ax.get_ylabel()
+
+
+def test_style_is_set_only_when_called():
+    with mpl.rc_context():
+        plotting.use_style()
+        assert mpl.rcParams["figure.facecolor"] == "white"
+        cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+        assert cycle == list(plotting.PALETTE.values())
+
+
+# --- colours ---
+
+# Machado, Oliveira and Fernandes 2009, severity 1, for linear RGB.
+DEFICIENCIES = {
+    "none": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def linear(colour):
+    c = np.array(to_rgb(colour))
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722],
+              [0.0193, 0.1192, 0.9505]]  # fmt: skip
+    x = np.array(to_xyz) @ rgb / np.array([0.9505, 1, 1.089])
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_colours_are_told_apart(deficiency):
+    matrix = np.array(DEFICIENCIES[deficiency])
+    seen = [lab(np.clip(matrix @ linear(c), 0, 1)) for c in plotting.PALETTE.values()]
+    differences = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    assert min(differences) > 18  # about 2 is just noticeable
+
+
+def test_colours_stand_out_from_the_plate():
+    for colour in plotting.PALETTE.values():
+        luminance = linear(colour) @ [0.2126, 0.7152, 0.0722]
+        assert 1.05 / (luminance + 0.05) >= 3  # WCAG 2.1, non-text contrast
+
+
+def test_curves_differ_in_more_than_colour():
+    styles = [plotting.line_style(i) for i in range(12)]
+    looks = {(s["color"], s["marker"], s["linestyle"]) for s in styles}
+    assert len(looks) == 12
+    assert len({s["marker"] for s in styles[:8]}) == 8
+
+
+# --- environments ---
+
+
+def test_cecv_curves():
+    ax = plotting.cecv_curves({"lstm": CURVE, "dcnn": 2 * CURVE})
+    assert [line.get_label() for line in ax.lines] == ["lstm", "dcnn"]
+    np.testing.assert_array_equal(ax.lines[1].get_xdata(), THRESHOLDS)
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), 2 * CURVE)
+    assert ax.get_ylim()[0] == 0
+    assert ax.get_ylabel() == "environments"
+    per_compound = plotting.cecv_curves({"lstm": CURVE, "absent": [np.nan] * 8})
+    assert per_compound.get_ylabel() == "environments per compound"
+    many = plotting.cecv_curves({str(i): CURVE for i in range(9)})
+    assert len(many.lines) == 9
+
+
+def test_target_region_lies_below_the_global_curve_and_then_above_it():
+    low, high = CURVE / 2, CURVE
+    curves = {"lstm": low, "dcnn": high}
+    ax = plotting.cecv_curves(curves, target=("lstm", "dcnn"))
+    below, between = (c.get_paths()[0].vertices for c in ax.collections)
+    assert below[:, 0].max() == THRESHOLDS[2]
+    assert between[:, 0].min() == THRESHOLDS[3]
+    assert below[:, 1].min() == 0
+    assert below[:, 1].max() == low[0]
+    assert between[:, 1].min() == low[-1]
+    assert between[:, 1].max() == high[3]
+    labels = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert labels.count("target region") == 1
+
+
+def test_environment_matrix_shows_its_numbers():
+    ax = plotting.environment_matrix(MATRIX, ["O", "Si", "Mg"])
+    assert sorted(texts(ax)) == sorted(
+        f"{v:.2f}".replace("-", "−") for v in MATRIX.ravel()
+    )
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["O", "Si", "Mg"]
+    with pytest.raises(ValueError, match="3 rows, but 2 elements"):
+        plotting.environment_matrix(MATRIX, ["O", "Si"])
+
+
+def test_heatmap_puts_the_largest_cluster_on_top():
+    matrices = [np.eye(3) + i * (1 - np.eye(3)) / 10 for i in range(6)]
+    labels = [0, 1, 2, 1, 2, 1]
+    ax = plotting.environment_heatmap(matrices, labels)
+    shown = ax.images[0].get_array()
+    np.testing.assert_allclose(shown[:, 0], np.array([1, 3, 5, 2, 4, 0]) / 10)
+    assert shown.shape == (6, 3)
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["1–2", "1–3", "2–3"]
+    assert ax.get_ylabel() == "6 compounds in 3 clusters"
+    assert len(ax.lines) == 2  # one below each cluster but the last
+    with pytest.raises(ValueError, match="same size"):
+        plotting.environment_heatmap([np.eye(3), np.eye(4)], [0, 1])
+
+
+# --- models ---
+
+
+def test_parity_and_residuals_carry_units_and_the_error():
+    ax = plotting.parity(Y, Y + 2.5, "GPa", "bulk modulus")
+    assert ax.get_xlabel() == "bulk modulus (GPa)"
+    assert ax.get_ylabel() == "predicted bulk modulus (GPa)"
+    assert texts(ax) == ["MAE 2.5 GPa\nN = 200"]
+    assert ax.get_xlim() == ax.get_ylim()
+    assert len(ax.collections[0].get_offsets()) == 200
+    ax = plotting.residuals(Y, Y + 2.5, "GPa", "bulk modulus")
+    assert ax.get_ylabel() == "prediction − target (GPa)"
+    np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], 2.5)
+    np.testing.assert_allclose(ax.lines[-1].get_ydata(), 2.5)
+    ax = plotting.parity([1.0, 1.0], [1.0, 1.0], "1", "refractive index")
+    assert ax.get_xlabel() == "refractive index"
+    assert texts(ax) == ["MAE 0\nN = 2"]
+    plotting.residuals([1.0], [2.0], "1")
+
+
+def test_learning_curve_marks_the_best_epoch():
+    ax = plotting.learning_curve(HISTORY, "GPa", references={"published": 6.5})
+    assert ax.get_ylabel() == "validation MAE (GPa)"
+    curve = ax.lines[0]
+    np.testing.assert_array_equal(curve.get_xdata(), [1, 3, 4])
+    assert curve.get_xdata()[curve.get_markevery()].tolist() == [3]
+    assert texts(ax) == ["published"]
+    assert ax.get_legend() is None
+    untried = HISTORY.assign(val_error=np.nan)
+    ax = plotting.learning_curve({"lstm": HISTORY, "gru": untried}, "GPa")
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["lstm", "gru"]
+
+
+def test_ranking_puts_the_best_on_top():
+    errors = {"lstm": [9.0, 8.0, 10.0], "dcnn": [8.5], "forest": 12.0}
+    ax = plotting.ranking(errors, "GPa", published={"lstm": 8.0, "roost": 8.8})
+    assert ax.get_xlabel() == "test MAE (GPa)"
+    names = [t.get_text() for t in ax.get_yticklabels()]
+    assert names == ["dcnn", "roost", "lstm", "forest"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    means, published = ax.lines[-2:]
+    assert dict(zip(means.get_ydata(), means.get_xdata(), strict=True)) == {
+        0: 8.5, 2: 9.0, 3: 12.0,
+    }  # fmt: skip
+    assert dict(zip(published.get_ydata(), published.get_xdata(), strict=True)) == {
+        1: 8.8, 2: 8.0,
+    }  # fmt: skip
+    ax = plotting.ranking(errors, "", "ROC-AUC", larger_is_better=True)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["forest", "lstm", "dcnn"]
+
+
+def test_histogram_of_one_and_of_many():
+    ax = plotting.histogram(Y, "bulk modulus", "GPa", bins=10)
+    assert ax.get_ylabel() == "number"
+    assert sum(ax.patches[0].get_data().values) == 200
+    ax = plotting.histogram({"train": Y, "test": Y[:50]}, "bulk modulus", "GPa")
+    assert ax.get_xlabel() == "bulk modulus (GPa)"
+    assert ax.get_ylabel() == "share (%)"
+    for patch in ax.patches:
+        assert sum(patch.get_data().values) == pytest.approx(100)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["train", "test"]
+
+
+# --- periodic table ---
+
+
+def test_positions_are_those_of_the_periodic_table():
+    positions = [table_position(z) for z in range(1, 119)]
+    assert len(set(positions)) == 118
+    facts = element_properties()
+    for z, (column, row) in enumerate(positions, start=1):
+        fact = facts.loc[SYMBOLS[z]]
+        if row > 7:
+            assert fact["group"] == 3
+            assert 57 <= z <= 71 or 89 <= z <= 103
+        else:
+            assert (column, row) == (fact["group"], fact["period"])
+
+
+def test_periodic_table_has_a_cell_for_each_element():
+    values = {"Si": 0.25, "O": 0.75, "Fe": np.nan}
+    ax = plotting.periodic_table(values, "share (%)", limits=(0, 1), fmt="{:.2f}")
+    assert len(ax.patches) == 118
+    assert set(SYMBOLS[1:]) < set(texts(ax))
+    assert {"0.25", "0.75"} < set(texts(ax))
+    [bar] = ax.child_axes
+    assert bar.get_title(loc="left") == "share (%)"
+    colours = {
+        s: p.get_facecolor() for s, p in zip(SYMBOLS[1:], ax.patches, strict=True)
+    }
+    assert colours["Si"] == mpl.colormaps[plotting.SEQUENTIAL](0.25)
+    assert colours["Fe"] == mpl.colors.to_rgba(plotting.PALE)
+    logarithmic = plotting.periodic_table({"H": 1, "He": 100, "Li": 10}, "N", log=True)
+    middle = logarithmic.patches[2].get_facecolor()
+    assert middle == mpl.colormaps[plotting.SEQUENTIAL](0.5)
+
+
+def test_periodic_table_refuses():
+    with pytest.raises(ValueError, match="'Zz'"):
+        plotting.periodic_table({"Zz": 1.0}, "N")
+    with pytest.raises(ValueError, match="no element"):
+        plotting.periodic_table({"Fe": np.nan}, "N")
