@@ -25,11 +25,15 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from lgdcnn_lib.composition import CompositionBatch
+
 HERE = Path(__file__).resolve().parent
+PRESET = 9 | lzma.PRESET_EXTREME
 
 
 class Wheel(NamedTuple):
@@ -176,7 +180,7 @@ def element_texts(wheels: dict[str, zipfile.ZipFile]) -> Iterator[tuple[str, str
 def write(path: Path, text: str) -> None:
     """Write text as an xz file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+    path.write_bytes(lzma.compress(text.encode(), preset=PRESET))
 
 
 def content_hash(path: Path) -> str:
@@ -265,11 +269,20 @@ def measured_facts(root: Path, task: dict[str, str]) -> dict[str, str]:
     else:
         splits = [row["split"] for row in rows]
         counts = [splits.count(split) for split in ("train", "val", "test")]
-    elements = encode([row["formula"] for row in rows]).n_elements
-    numbers = [len(rows), *counts, int(elements.min()), int(elements.max())]
+    batch = encode([row["formula"] for row in rows])
+    fewest, most = int(batch.n_elements.min()), int(batch.n_elements.max())
+    numbers = [len(rows), *counts, fewest, most, len(rows) - distinct(batch)]
     names = ["rows", "n_train", "n_val", "n_test", "min_elements", "max_elements"]
+    names += ["repeated"]
     facts = dict(zip(names, map(str, numbers), strict=True))
     return {**facts, "sha256": content_hash(path)}
+
+
+def distinct(batch: CompositionBatch) -> int:
+    """Return the number of different compositions."""
+    numbers = batch.atomic_numbers.numpy()
+    fractions = batch.fractions.numpy().view(np.int32)
+    return len(np.unique(np.concatenate([numbers, fractions], axis=1), axis=0))
 
 
 def datasheet(root: Path, text: str) -> str:
@@ -296,7 +309,7 @@ def task_line(task: dict[str, str]) -> str:
     metric = {"mae": "MAE", "rocauc": "ROC-AUC"}[task["metric"]]
     elements = f"{task['min_elements']} to {task['max_elements']}"
     cells = [f"`{task['name']}`", task["property"], unit, metric, task["rows"]]
-    return "| " + " | ".join([*cells, size, elements]) + " |"
+    return "| " + " | ".join([*cells, size, elements, task["repeated"]]) + " |"
 
 
 def source_line(task: dict[str, str]) -> str:

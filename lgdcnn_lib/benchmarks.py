@@ -51,6 +51,8 @@ class Benchmark:
         Rows of train, validation and test; of fold 0 for Matbench.
     elements
         Smallest and largest number of elements in a formula.
+    repeated
+        Rows whose composition stands in an earlier row as well.
     source, licence, citation
         Where the data come from, under what terms, and what to cite.
     sha256
@@ -67,6 +69,7 @@ class Benchmark:
     rows: int
     splits: tuple[int, int, int]
     elements: tuple[int, int]
+    repeated: int
     source: str
     licence: str
     citation: str
@@ -256,6 +259,7 @@ def _benchmark(row: pd.Series, published: dict[str, dict[str, float]]) -> Benchm
         rows=int(row["rows"]),
         splits=(counts["train"], counts["val"], counts["test"]),
         elements=(int(row["min_elements"]), int(row["max_elements"])),
+        repeated=int(row["repeated"]),
         published=published.get(str(row["name"]), {}),
     )
 

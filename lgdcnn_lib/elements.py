@@ -207,11 +207,11 @@ def element_table(name: str) -> ElementTable:
     ----------
     name
         A key of `ELEMENT_TABLES`, or several joined by ``+``, such as
-        ``"mat2vec+magpie"``. A single table is returned as published. Joined tables are standardised first, each column to mean
-        0 and standard deviation 1 over the elements that its source has. Each table is
-        then divided by the square root of its dimension, so that all have the same
-        weight however wide they are, and the whole is multiplied so that its mean
-        square is 1.
+        ``"mat2vec+magpie"``. A single table is returned as published. Joined tables
+        are standardised first, each column to mean 0 and standard deviation 1 over the
+        elements that its source has. Each table is then divided by the square root of
+        its dimension, so that all have the same weight however wide they are, and the
+        whole is multiplied so that its mean square is 1 over those elements.
 
     Returns
     -------
