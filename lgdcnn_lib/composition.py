@@ -42,7 +42,7 @@ class CompositionBatch:
     Attributes
     ----------
     formulas
-        The N formulas, as written by the user.
+        The N formulas, as written by the user; empty in batches made for training.
     atomic_numbers
         Tensor (N, L), int64; 0 where padded.
     fractions
@@ -57,7 +57,7 @@ class CompositionBatch:
     mask: torch.Tensor
 
     def __len__(self) -> int:
-        return len(self.formulas)
+        return len(self.atomic_numbers)
 
     def __getitem__(self, index: Index) -> CompositionBatch:
         """Return the chosen rows (one, a slice, positions or a mask); L is kept."""
