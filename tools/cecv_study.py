@@ -127,7 +127,7 @@ def controls() -> list[Study]:
     config = ModelConfig(d=128, kernel=5)
     studies.append(Study("dcnn-k5", "dcnn", config=config, recipe=short))
     for name in trio:
-        long = dataclasses.replace(RECIPE, epochs=100)
+        long = dataclasses.replace(RECIPE, epochs=60)
         studies.append(Study(f"{name}-long", name, recipe=long))
     return studies
 
