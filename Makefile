@@ -37,7 +37,12 @@ $(VENDOR): package.json package-lock.json tools/vendor.py $(READY)
 	$(BIN)/python tools/vendor.py
 	@mkdir -p $(@D) && touch $@
 
-book: notebooks $(VENDOR) ## build the site into _build/html, warnings being errors
+# Sphinx copies a changed style sheet only when some page is read again.
+.stamps/static: _config.yml $(wildcard book/_static/*.*) $(VENDOR)
+	@rm -rf _build/.doctrees
+	@touch $@
+
+book: notebooks .stamps/static ## build the site into _build/html, warnings being errors
 	@echo "== Building the site"
 	@# A failed build forgets what it read: read again, a page repeats its warnings.
 	@$(BIN)/jupyter-book build . -W -n --keep-going -q || \
