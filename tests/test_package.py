@@ -5,11 +5,11 @@ import subprocess
 import sys
 import zipfile
 
+import pytest
+
 import colab
 import imports
 import lgdcnn_lib
-import pytest
-
 from notebooks import ROOT, repository_url
 
 SHIPPED_BY_COLAB = ("torch", "numpy", "pandas", "matplotlib", "scipy", "scikit-learn")
