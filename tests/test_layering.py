@@ -22,7 +22,7 @@ FLOORS = (
     {"baselines"},
     {"experiments", "tables"},
     {"plotting_style"},
-    {"plotting_cecv", "plotting_models", "plotting_periodic"},
+    {"diagrams", "plotting_cecv", "plotting_models", "plotting_periodic"},
     {"plotting", "widgets"},
     {"cli"},
     {"__main__"},
