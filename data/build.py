@@ -41,6 +41,7 @@ class Wheel(NamedTuple):
 
     name: str
     version: str
+    python: str  # a version that the wheel accepts; the script runs on any
     sha256: str
 
 
@@ -48,11 +49,13 @@ WHEELS = (
     Wheel(
         "crabnet",
         "2.0.8",
+        "3.10",
         "4901565abaa5b4cd1a7841b9de647a3906df21676b226a7abf972d113f92054a",
     ),
     Wheel(
         "elementembeddings",
         "0.8.0",
+        "3.11",
         "7c35940337b1eec6ad0f6ebd83c7adb4b912863aa96eebff102d4536324f0170",
     ),
 )
@@ -120,8 +123,8 @@ def download(folder: Path) -> None:
     """Fetch the wheels with pip, whatever Python runs this script."""
     for wheel in WHEELS:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary=:all:", "--python-version", "3.10", "--dest"]
-        command += [str(folder), f"{wheel.name}=={wheel.version}"]
+        command += ["--only-binary=:all:", "--python-version", wheel.python]
+        command += ["--dest", str(folder), f"{wheel.name}=={wheel.version}"]
         subprocess.run(command, check=True)
 
 

@@ -165,6 +165,21 @@ def test_build_keeps_every_digit(wheels, tmp_path):
     assert len(build.data_files(tmp_path)) == 31 + 12
 
 
+def test_each_wheel_is_asked_for_by_a_python_that_it_accepts(tmp_path, monkeypatch):
+    commands = []
+
+    def run(command, check):
+        commands.append(" ".join(command))
+
+    monkeypatch.setattr(build.subprocess, "run", run)
+    build.download(tmp_path)
+    assert "--python-version 3.10" in commands[0]
+    assert commands[0].endswith("crabnet==2.0.8")
+    assert "--python-version 3.11" in commands[1]
+    assert commands[1].endswith("elementembeddings==0.8.0")
+    assert all("--no-deps --only-binary=:all:" in command for command in commands)
+
+
 def test_a_wheel_with_another_content_is_refused(wheels, tmp_path):
     (wheels / "crabnet-2.0.8-py3-none-any.whl").write_bytes(b"something else")
     with pytest.raises(SystemExit, match="SHA-256 is"):
