@@ -76,7 +76,11 @@ def stated_minutes(notebook: nbformat.NotebookNode) -> float:
 def _run(path: str, seconds: int) -> tuple[nbformat.NotebookNode, float, str]:
     notebook = nbformat.read(path, as_version=4)
     result = single_nb_execution(
-        notebook, cwd=str(Path(path).parent), timeout=seconds, allow_errors=False
+        notebook,
+        cwd=str(Path(path).parent),
+        timeout=seconds,
+        allow_errors=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
     )
     return result.nb, result.time, result.exc_string or ""
 
