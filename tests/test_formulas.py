@@ -133,7 +133,7 @@ def test_isotopes_are_hydrogen_and_say_so(formula, said):
         ("Vac", "unknown element symbol 'Vac'"),
         ("NACL", "unknown element symbol 'A'"),
         ("Fe2E", "unknown element symbol 'E'"),
-        ("Coo", "unknown element symbol 'Coo'"),
+        ("Feo", "unknown element symbol 'Feo'"),
         ("Uue", "unknown element symbol"),
         ("co", "does not start with an element symbol"),
         ("nan", "does not start with an element symbol"),
