@@ -28,7 +28,7 @@ document.addEventListener("DOMContentLoaded", () => {
 // What the theme and the widgets lack for readers who listen, or have no mouse.
 {
   const ICONS = { "fa-play": "Play", "fa-stop": "Stop", "fa-retweet": "Repeat" };
-  const WIDE = "article :is(table.dataframe, table.docutils, div.math, pre, .output)";
+  const WIDE = "article :is(table, div.math, pre, .output)";
 
   const nameWidgets = () => {
     for (const handle of document.querySelectorAll(".noUi-handle:not([aria-label])")) {
