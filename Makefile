@@ -72,7 +72,7 @@ unit: $(READY) ## test the library, the notebooks' structure and the tools
 site: $(VENDOR) ## test the built site, in Chromium too (make book first)
 	@echo "== Tests of the built site"
 	@tools/system.sh chromium
-	$(BIN)/pytest -m site
+	$(BIN)/pytest -n $(WORKERS) -m site
 
 data: $(READY) ## rebuild data/ from its sources and prove the checksums
 	@echo "== Rebuilding data/"
