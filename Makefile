@@ -10,6 +10,8 @@ VENDOR := .stamps/vendor
 WORKERS ?= 2
 # One thread a process: the checks keep both cores busy with processes.
 export OMP_NUM_THREADS ?= 1
+# A page that is built wants no progress bars.
+export TQDM_DISABLE := 1
 
 .PHONY: help setup book serve notebooks test lint unit site data lock clean
 

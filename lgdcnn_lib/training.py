@@ -334,6 +334,8 @@ def _copy(model: CompositionModel) -> dict[str, Tensor]:
 
 
 def _bar(epochs: int, done: int, progress: bool | None) -> tqdm:
-    if progress is None:
-        progress = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(total=epochs, initial=done, disable=not progress, unit="epoch")
+    # Left alone, tqdm obeys TQDM_DISABLE: a page that is built wants no bars.
+    options = {} if progress is None else {"disable": not progress}
+    if progress is None and not sys.stderr.isatty() and "ipykernel" not in sys.modules:
+        options = {"disable": True}
+    return tqdm(total=epochs, initial=done, unit="epoch", **options)
