@@ -126,6 +126,8 @@ def controls() -> list[Study]:
             studies.append(Study(f"{name}-d{d}", name, config=config, recipe=short))
     config = ModelConfig(d=128, kernel=5)
     studies.append(Study("dcnn-k5", "dcnn", config=config, recipe=short))
+    wide = ModelConfig(d=256)
+    studies.append(Study("dcnn_k1-d256", "dcnn_k1", config=wide, recipe=short))
     for name in trio:
         long = dataclasses.replace(RECIPE, epochs=60)
         studies.append(Study(f"{name}-long", name, recipe=long))
