@@ -5,7 +5,7 @@
     python tools/cecv_study.py design          # fusion in steps, and roads not taken
     python tools/cecv_study.py nulls           # untrained networks and bare vectors
 
-Every run is resumable: one that has its row in ``data/results/cecv_runs.csv`` is not
+Names of runs may follow, to do only these. Every run is resumable: one that has its row in ``data/results/cecv_runs.csv`` is not
 repeated. Several processes may work on one list. CECV uses the formulas of the test
 set, never its targets; the test error is scored once, after the last epoch.
 """
@@ -254,10 +254,10 @@ def nulls() -> None:
 def main() -> None:
     """Run the part named on the command line."""
     torch.set_num_threads(1)
-    part = sys.argv[1] if len(sys.argv) == 2 else ""
+    part, *wanted = sys.argv[1:] or [""]
     lists = {"checkpoints": checkpoints, "controls": controls, "design": design}
     if part in lists:
-        work(lists[part]())
+        work([s for s in lists[part]() if not wanted or s.run in wanted])
     elif part == "nulls":
         nulls()
     else:
