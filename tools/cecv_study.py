@@ -5,9 +5,10 @@
     python tools/cecv_study.py design          # fusion in steps, and roads not taken
     python tools/cecv_study.py nulls           # untrained networks and bare vectors
 
-Names of runs may follow, to do only these. Every run is resumable: one that has its row in ``data/results/cecv_runs.csv`` is not
-repeated. Several processes may work on one list. CECV uses the formulas of the test
-set, never its targets; the test error is scored once, after the last epoch.
+Names of runs may follow, to do only these. Every run is resumable: one that has its
+row in ``data/results/cecv_runs.csv`` is not repeated. Several processes may work on one
+list. CECV uses the formulas of the test set, never its targets; the test error is
+scored once, after the last epoch.
 """
 
 from __future__ import annotations
