@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from lgdcnn_lib.benchmarks import Task, score
 from lgdcnn_lib.checkpoint import load_tree, save_tree
