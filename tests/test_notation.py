@@ -1,6 +1,5 @@
 """The notation appendix: its code names exist, and its shapes are true."""
 
-import dataclasses
 import importlib
 import re
 from pathlib import Path
@@ -24,15 +23,16 @@ FORMULAS = ["SiO2", "CaTiO3", "MgSiO3", "LiFePO4", "CaSiO3"]
 
 
 def rows():
-    """(section, cells) of each row; a | between dollars would split a cell."""
-    found, section = [], ""
+    """(section, its modules, cells) of each row of each table."""
+    found, section, modules = [], "", []
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
-            section = line[3:]
+            section, modules = line[3:], []
+        elif line.startswith("Module"):
+            modules = re.findall(r"`(\w+)`", line)
         elif line.startswith("| ") and not line.startswith("| symbol"):
-            found.append(
-                (section, [cell.strip() for cell in line.strip("|").split("|")])
-            )
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            found.append((section, modules, cells))
     return found
 
 
@@ -55,21 +55,19 @@ def samples():
     return by_class
 
 
-def resolve(name, samples):
+def resolve(name, modules, samples):
     """The object behind a code name; attributes of instances come from a sample."""
-    module, *path = name.split(".")
-    found = importlib.import_module(f"lgdcnn_lib.{module}")
+    first, *path = name.split(".")
+    loaded = [importlib.import_module(f"lgdcnn_lib.{module}") for module in modules]
+    owners = [module for module in loaded if hasattr(module, first)]
+    if not owners:
+        raise AttributeError(f"no {first} in {modules}")
+    assert len({id(getattr(module, first)) for module in owners}) == 1, "ambiguous"
+    found = getattr(owners[0], first)
     for part in path:
-        if isinstance(found, type):
-            declared = dataclasses.is_dataclass(found) and part in {
-                field.name for field in dataclasses.fields(found)
-            }
-            owner = samples.get(found, found)
-            if not hasattr(owner, part) and declared:
-                return None  # a field without default, of a class without a sample
-            found = getattr(owner, part)
-        else:
-            found = getattr(found, part)
+        found = getattr(
+            samples.get(found, found) if isinstance(found, type) else found, part
+        )
     return found
 
 
@@ -80,29 +78,30 @@ def test_tables_are_whole():
     assert len(headers) == len(sections)
     assert {header for header in headers} == {"| " + " | ".join(HEADER) + " |"}
     assert len(ROWS) > 40
-    for section, cells in ROWS:
+    for section, modules, cells in ROWS:
+        assert modules, section
         assert len(cells) == len(HEADER), (section, cells)
         assert all(cells), (section, cells)
         assert cells[3] in UNITS, cells
 
 
 def test_a_symbol_stands_once_in_a_section():
-    seen = [(section, cells[0]) for section, cells in ROWS]
+    seen = [(section, cells[0]) for section, _, cells in ROWS]
     assert len(seen) == len(set(seen))
 
 
-@pytest.mark.parametrize("cells", [cells for _, cells in ROWS], ids=lambda c: c[4])
-def test_code_name_exists(cells, samples):
+@pytest.mark.parametrize(("section", "modules", "cells"), ROWS)
+def test_code_name_exists(section, modules, cells, samples):
     name = re.fullmatch(r"`([\w.]+)`", cells[4])
-    assert name, f"{cells[4]} is no code name"
-    resolve(name.group(1), samples)
+    assert name, f"{section}: {cells[4]} is no code name"
+    resolve(name.group(1), modules, samples)
 
 
 def test_shapes_are_those_of_the_objects(samples):
     sizes = {"N": 5, "L": 4, "d": 16, "m": 8, "h": 8, "R": 500, "K": 3, "k": 200}
     checked = []
-    for section, cells in ROWS:
-        found = resolve(cells[4].strip("`"), samples)
+    for section, modules, cells in ROWS:
+        found = resolve(cells[4].strip("`"), modules, samples)
         shape = found.shape if isinstance(found, torch.Tensor | np.ndarray) else None
         if isinstance(found, tuple) and not isinstance(found[0], str):
             shape = (len(found),)
@@ -120,9 +119,16 @@ def test_shapes_are_those_of_the_objects(samples):
     assert len(checked) >= 20, checked
 
 
-@pytest.mark.parametrize(
-    "name", ["layers.ElementConv.kernel_size", "layers.Conv", "cecv.CECV.size"]
-)
+def test_every_module_named_is_used():
+    for section in {section for section, _, _ in ROWS}:
+        named = [(m, c) for s, m, c in ROWS if s == section]
+        modules, names = named[0][0], [cells[4].strip("`") for _, cells in named]
+        for module in modules:
+            loaded = importlib.import_module(f"lgdcnn_lib.{module}")
+            assert any(hasattr(loaded, name.split(".")[0]) for name in names), module
+
+
+@pytest.mark.parametrize("name", ["ElementConv.kernel_size", "Conv", "CECV.size"])
 def test_names_that_do_not_exist_are_found_out(name, samples):
     with pytest.raises(AttributeError):
-        resolve(name, samples)
+        resolve(name, ["layers", "cecv"], samples)
