@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 # A page that is built wants no progress bars.
 export TQDM_DISABLE := 1
 
-.PHONY: help setup book serve notebooks test lint unit site data lock clean
+.PHONY: help setup book serve notebooks test lint unit site data checkpoints lock clean
 
 help: ## list the targets
 	@echo "make book builds the site, make test checks everything. All targets:"
@@ -79,6 +79,10 @@ site: $(VENDOR) ## test the built site, in Chromium too (make book first)
 data: $(READY) ## rebuild data/ from its sources and prove the checksums
 	@echo "== Rebuilding data/"
 	$(BIN)/python data/build.py
+
+checkpoints: $(READY) ## train the nine networks of data/checkpoints anew (an hour or two)
+	@echo "== Training the networks of data/checkpoints, one after the other"
+	$(BIN)/python tools/cecv_study.py --again checkpoints
 
 lock: $(READY) ## pin requirements.in anew in requirements.lock (UPGRADE=--upgrade)
 	@echo "== Resolving requirements.in"

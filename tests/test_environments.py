@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lgdcnn_lib.elements import element_table
+from lgdcnn_lib.benchmarks import load_benchmark
+from lgdcnn_lib.cecv import cecv, layer_features
+from lgdcnn_lib.elements import data_dir, element_table
 from lgdcnn_lib.environments import (
     THRESHOLDS,
     cluster_labels,
@@ -16,6 +18,7 @@ from lgdcnn_lib.environments import (
     count_environments,
     environment_matrices,
 )
+from lgdcnn_lib.predictor import Predictor
 
 ROOT3_2 = np.sqrt(3) / 2
 # Three columns of mean 0 and sample standard deviation 1, to be checked on paper.
@@ -106,6 +109,14 @@ def mat2vec_matrices(n_compounds=40, seed=1):
         rng.choice(np.arange(1, 90), size=4, replace=False) for _ in range(n_compounds)
     ]
     return list(correlate(vectors[np.array(numbers)]))
+
+
+def trained_matrices(n_compounds=40):
+    """What the last layer of a trained network sees in silicon compounds."""
+    predictor = Predictor.load(data_dir() / "checkpoints/lg_dcnn.safetensors")
+    formulas = load_benchmark("CritExam__Ef").test["formula"]
+    chosen = cecv(predictor, formulas[formulas.str.contains("Si")]).formulas
+    return layer_features(predictor, chosen[:n_compounds], "dcnn.3").matrices()
 
 
 # --- environment matrices ---
@@ -231,6 +242,7 @@ def test_no_compounds_no_matrices():
 
 LOOPS = {"leader": loop_leader, "complete": loop_complete}
 SETS = {
+    "trained": trained_matrices,
     "random": lambda: random_matrices(0),
     "small": lambda: random_matrices(7, n_compounds=12, low=2, high=4),
     "mat2vec": mat2vec_matrices,

@@ -5,10 +5,11 @@
     python tools/cecv_study.py design          # fusion in steps, and roads not taken
     python tools/cecv_study.py nulls           # untrained networks and bare vectors
 
-Names of runs may follow, to do only these. Every run is resumable: one that has its
-row in ``data/results/cecv_runs.csv`` is not repeated. Several processes may work on one
-list. CECV uses the formulas of the test set, never its targets; the test error is
-scored once, after the last epoch.
+Names of runs may follow, to do only these. A run that has its row in
+``data/results/cecv_runs.csv`` is not repeated, so that a list can be taken up at any
+moment, by several processes too; with ``--again`` all runs named are repeated, and new
+rows and files take the place of the old. CECV uses the formulas of the test set, never
+its targets; the test error is scored once, after the last epoch.
 """
 
 from __future__ import annotations
@@ -152,13 +153,16 @@ def counts(
 
 
 def write(path: Path, fields: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Append rows at once, safe beside other processes."""
-    with path.open("a", newline="") as file:
+    """Add rows in the place of older ones of the same runs, safe beside others."""
+    runs = {row["run"] for row in rows}
+    with path.open("a+", newline="") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        kept = [row for row in csv.DictReader(file) if row["run"] not in runs]
+        file.truncate(0)
         writer = csv.DictWriter(file, fields)
-        if file.tell() == 0:
-            writer.writeheader()
-        writer.writerows(rows)
+        writer.writeheader()
+        writer.writerows(kept + rows)
         file.flush()
 
 
@@ -214,8 +218,8 @@ def done() -> set[str]:
     return set(pd.read_csv(RUNS)["run"]) if RUNS.exists() else set()
 
 
-def work(studies: list[Study]) -> None:
-    """Perform what nobody else has done or is doing."""
+def work(studies: list[Study], again: bool = False) -> None:
+    """Perform what nobody else is doing, and has done unless ``again``."""
     locks = data_dir() / "results/.claims"
     locks.mkdir(parents=True, exist_ok=True)
     for study in studies:
@@ -224,7 +228,7 @@ def work(studies: list[Study]) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            if study.run not in done():
+            if again or study.run not in done():
                 perform(study)
 
 
@@ -255,10 +259,11 @@ def nulls() -> None:
 def main() -> None:
     """Run the part named on the command line."""
     torch.set_num_threads(1)
-    part, *wanted = sys.argv[1:] or [""]
+    again = "--again" in sys.argv
+    part, *wanted = [word for word in sys.argv[1:] if word != "--again"] or [""]
     lists = {"checkpoints": checkpoints, "controls": controls, "design": design}
     if part in lists:
-        work([s for s in lists[part]() if not wanted or s.run in wanted])
+        work([s for s in lists[part]() if not wanted or s.run in wanted], again)
     elif part == "nulls":
         nulls()
     else:
