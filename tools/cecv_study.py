@@ -90,6 +90,9 @@ def design() -> list[Study]:
     networks["lg_dcnn, no skips"] = ("lg_dcnn", no_skips)
     separate = dataclasses.replace(WIDTH, attention="separate")
     networks["lg_dcnn, 2 attentions"] = ("lg_dcnn", separate)
+    for blocks in (4, 5):  # as many parameters as designs 1 and 3
+        deeper = dataclasses.replace(WIDTH, blocks=blocks)
+        networks[f"dcnn, {blocks} blocks"] = ("dcnn", deeper)
     studies = []
     for task, fold in (("aflow__ael_bulk_modulus_vrh", None), ("matbench_expt_gap", 0)):
         for seed in range(3):
@@ -121,6 +124,7 @@ def controls() -> list[Study]:
         config = ModelConfig(d=128, **published)
         studies.append(Study(f"{name}-padded", name, config=config, recipe=mixed))
         studies.append(Study(f"{name}-mp_e_hull", name, "mp_e_hull", recipe=short))
+        studies.append(Study(f"{name}-short", name, recipe=short))
         onehot = ModelConfig(d=128, element_table="onehot")
         studies.append(Study(f"{name}-onehot", name, config=onehot, recipe=short))
         for d in (32, 256):
