@@ -49,12 +49,16 @@ class CompositionBatch:
         Tensor (N, L), float32; each row sums to 1; 0 where padded.
     mask
         Tensor (N, L), bool; True for an element, False for padding.
+    full
+        A promise that the mask is True everywhere, so that nobody needs to look (on a
+        GPU, a look waits for all work to finish).
     """
 
     formulas: tuple[str, ...]
     atomic_numbers: torch.Tensor
     fractions: torch.Tensor
     mask: torch.Tensor
+    full: bool = False
 
     def __len__(self) -> int:
         return len(self.atomic_numbers)
@@ -106,6 +110,7 @@ class CompositionBatch:
             atomic_numbers=torch.nn.functional.pad(self.atomic_numbers, extra),
             fractions=torch.nn.functional.pad(self.fractions, extra),
             mask=torch.nn.functional.pad(self.mask, extra),
+            full=False,
         )
 
     def trim(self) -> CompositionBatch:

@@ -254,7 +254,8 @@ class CompositionModel(nn.Module):
             Layer name and its element feature matrices, (N, L, d).
         """
         published = self.config.padding == "published"
-        mask = None if published or bool(batch.mask.all()) else batch.mask
+        full = published or batch.full or bool(batch.mask.all())
+        mask = None if full else batch.mask
         h = self.elements(batch.atomic_numbers) + self.stoichiometry(batch.fractions)
         yield "embedding", h
         attended: list[Tensor] = []

@@ -5,11 +5,20 @@ nothing else. Figures stand on a white plate, in light pages and in dark ones.
 """
 
 from lgdcnn_lib.plotting_cecv import (
+    alluvial,
     cecv_curves,
+    distance_map,
     environment_heatmap,
     environment_matrix,
 )
+from lgdcnn_lib.plotting_elements import (
+    composition_curve,
+    contribution_curves,
+    element_map,
+    ternary_map,
+)
 from lgdcnn_lib.plotting_models import (
+    error_by_bin,
     histogram,
     learning_curve,
     parity,
@@ -32,9 +41,15 @@ __all__ = [
     "PALE",
     "PALETTE",
     "SEQUENTIAL",
+    "alluvial",
     "cecv_curves",
+    "composition_curve",
+    "contribution_curves",
+    "distance_map",
+    "element_map",
     "environment_heatmap",
     "environment_matrix",
+    "error_by_bin",
     "histogram",
     "learning_curve",
     "line_style",
@@ -42,6 +57,7 @@ __all__ = [
     "periodic_table",
     "ranking",
     "residuals",
+    "ternary_map",
     "use_style",
     "with_unit",
 ]

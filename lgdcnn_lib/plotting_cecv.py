@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from scipy.spatial.distance import cdist
 
-from lgdcnn_lib.environments import THRESHOLDS
+from lgdcnn_lib.environments import THRESHOLDS, group_by_size
 from lgdcnn_lib.plotting_style import (
     DIVERGING,
     PALE,
@@ -138,3 +139,103 @@ def _mark_clusters(
     for last in np.flatnonzero(np.diff(rank)):
         if sizes[last] >= 0.02 * len(sizes):
             ax.axhline(last + 0.5, color="white", linewidth=1)
+
+
+def distance_map(
+    matrices: Sequence[npt.ArrayLike],
+    limit: float = THRESHOLDS[-1],
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how far apart the environments of N compounds are, each pair a pixel.
+
+    Parameters
+    ----------
+    matrices
+        N environment matrices of one size, in the order in which they are drawn.
+    limit
+        Largest difference of correlations that colours tell apart.
+    """
+    groups = list(group_by_size(matrices))
+    if len(groups) != 1:
+        raise ValueError("the matrices must all have the same size")
+    ((_, vectors),) = groups
+    ax, new = new_axes(ax, 5.0, 4.2)
+    image = ax.imshow(cdist(vectors, vectors, "chebyshev"), "viridis_r", vmin=0)
+    image.set_clim(0, limit)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_xlabel(f"{len(vectors)} compounds")
+    ax.set_ylabel("the same compounds")
+    if new:
+        label = "largest difference of correlations"
+        ax.figure.colorbar(image, ax=ax, label=label, extend="max")
+    return ax
+
+
+def alluvial(
+    labels: Mapping[str, npt.ArrayLike], n_largest: int = 6, ax: Axes | None = None
+) -> Axes:
+    """Draw how compounds move between the clusters of successive layers.
+
+    A column is a layer; its blocks are the ``n_largest`` clusters, the largest on top,
+    and all smaller ones in one block. Colours stay with the compounds: they are those
+    of the clusters of the first layer, grey for its small ones.
+
+    Parameters
+    ----------
+    labels
+        Layer -> N cluster labels, of the same compounds in the same order.
+    """
+    ranks = {name: _rank_by_size(found, n_largest) for name, found in labels.items()}
+    columns = list(ranks.values())
+    if len(columns) < 2 or len({len(rank) for rank in columns}) != 1:
+        raise ValueError("labels must be of two layers or more, and of equal length")
+    ax, _ = new_axes(ax, WIDTH + 0.6, 4.4)
+    colour, gap = columns[0], 0.02 * len(columns[0])
+    tones = [line_style(i)["color"] for i in range(n_largest)] + [PALETTE["grey"]]
+    ease = np.linspace(0, 1, 30)
+    ease, across = ease**2 * (3 - 2 * ease), 0.06 + 0.88 * ease
+    for i, (a, b) in enumerate(zip(columns, columns[1:], strict=False)):
+        leave, arrive = _places(a, colour, b, gap), _places(b, colour, a, gap)
+        for flow in np.unique(np.stack([a, colour, b]), axis=1).T:
+            these = (a == flow[0]) & (colour == flow[1]) & (b == flow[2])
+            start, end, width = leave[these].min(), arrive[these].min(), these.sum()
+            low = start + (end - start) * ease
+            look = {"color": tones[flow[1]], "alpha": 0.55, "linewidth": 0}
+            ax.fill_between(i + across, low, low + width, **look)
+    for i, rank in enumerate(columns):
+        place = _places(rank, colour, colour, gap)
+        for block in np.unique(rank):
+            inside = place[rank == block]
+            rest = block == n_largest
+            ax.bar(i, len(inside), 0.12, inside.min(), color=PALETTE["ink"],
+                   alpha=0.45 if rest else 1)  # fmt: skip
+    ax.set_xticks(range(len(columns)), list(ranks), rotation=45)
+    ax.invert_yaxis()
+    ax.set_yticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("layer")
+    ax.set_ylabel(f"{len(colour)} compounds, largest clusters on top")
+    return ax
+
+
+def _rank_by_size(labels: npt.ArrayLike, n_largest: int) -> npt.NDArray[np.int64]:
+    """Rank of each compound's cluster by size; ``n_largest`` for all small ones."""
+    found, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    rank = np.empty(len(found), dtype=np.int64)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(found))
+    ranks: npt.NDArray[np.int64] = np.minimum(rank[place], n_largest)
+    return ranks
+
+
+def _places(
+    block: npt.NDArray[np.int64],
+    colour: npt.NDArray[np.int64],
+    other: npt.NDArray[np.int64],
+    gap: float,
+) -> npt.NDArray[np.float64]:
+    """Height of each compound in a column, sorted by block, colour, other block."""
+    place = np.empty(len(block))
+    place[np.lexsort((other, colour, block))] = np.arange(len(block))
+    return place + gap * block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -182,6 +182,55 @@ def histogram(
     ax.set_ylim(bottom=0)
     if many:
         ax.legend()
+    return ax
+
+
+def error_by_bin(
+    values: npt.ArrayLike,
+    errors: npt.ArrayLike,
+    label: str,
+    unit: str,
+    bins: npt.ArrayLike,
+    names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot the mean absolute error in bins of a number, with 90 % intervals.
+
+    Under each point stands how many compounds it is made of; the dashed line is the
+    error of all of them.
+
+    Parameters
+    ----------
+    values, errors
+        N numbers, and N absolute errors.
+    bins
+        B + 1 edges; a bin holds its lower edge, the last one also its upper edge.
+    names
+        B names of the bins; by default their edges.
+    """
+    x, e = np.asarray(values, dtype=float), np.abs(np.asarray(errors, dtype=float))
+    edges = np.asarray(bins, dtype=float)
+    place = np.searchsorted(edges, x, side="right") - 1
+    place[x == edges[-1]] = len(edges) - 2
+    ax, _ = new_axes(ax)
+    rng = np.random.default_rng(0)
+    for i in range(len(edges) - 1):
+        found = e[place == i]
+        if not len(found):
+            continue
+        means = rng.choice(found, (200, len(found))).mean(axis=1)
+        ax.vlines(i, *np.quantile(means, [0.05, 0.95]), color=PALETTE["blue"], lw=2)
+        ax.plot(i, found.mean(), "o", color=PALETTE["blue"])
+        place_of = (i, 0.01), ("data", "axes fraction")
+        count = f"{len(found):,}"
+        ax.annotate(count, place_of[0], xycoords=place_of[1], ha="center", fontsize=9)
+    ax.axhline(e.mean(), color=PALETTE["grey"], linestyle="--", linewidth=1.2)
+    pairs = zip(edges, edges[1:], strict=False)
+    ax.set_xticks(range(len(edges) - 1), names or [f"{a:g}–{b:g}" for a, b in pairs])
+    ax.set_xlabel(label)
+    ax.set_ylabel(with_unit("mean absolute error", unit))
+    ax.set_ylim(bottom=0)
+    ax.margins(y=0.15)
     return ax
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from lgdcnn_lib.composition import CompositionBatch
 from lgdcnn_lib.models import ModelOutput
+from lgdcnn_lib.optim import Lamb, Lookahead, one_cycle, triangular
 
 HALF_CYCLE = 10  # epochs from the lowest learning rate to the highest
 
@@ -36,8 +39,10 @@ class TrainConfig:
     Attributes
     ----------
     epochs : int
-    batch_size : int or None
-        None: the published rule, 2**round(log2(n) - 4) between 128 and 4096.
+    batch_size : int or {"root", "published"}
+        ``"root"``: the power of 2 nearest to sqrt(n), n training compounds, so that an
+        epoch has as many steps as a batch has compounds. ``"published"``:
+        2**round(log2(n) - 4) between 128 and 4096.
     batching : {"by_count", "mixed"}
         ``"by_count"``: all compounds of a batch have the same number of elements, so
         nothing is padded. ``"mixed"``: padded to the longest formula of the file.
@@ -53,6 +58,8 @@ class TrainConfig:
     ema_decay : float
     jitter : float
         Standard deviation of the relative noise on the fractions.
+    shuffle_elements : bool
+        Give the elements of each compound in a new random order at every step.
     average_duplicates : bool
         Replace training rows of one composition by their mean (published).
     eval_every : int
@@ -64,7 +71,7 @@ class TrainConfig:
     """
 
     epochs: int = 40
-    batch_size: int | None = 64
+    batch_size: int | str = 64
     batching: str = "by_count"
     lr: float = 1e-3
     schedule: str = "one_cycle"
@@ -73,6 +80,7 @@ class TrainConfig:
     averaging: str = "none"
     ema_decay: float = 0.99
     jitter: float = 0.0
+    shuffle_elements: bool = False
     average_duplicates: bool = False
     eval_every: int = 1
     seed: int = 0
@@ -83,7 +91,7 @@ class TrainConfig:
         """The published recipe."""
         return cls(
             epochs=300,
-            batch_size=None,
+            batch_size="published",
             batching="mixed",
             lr=6e-3,
             schedule="triangular",
@@ -105,9 +113,65 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def published_batch_size(n_train: int) -> int:
-    """2**round(log2(n) - 4), between 128 and 4096."""
-    return int(np.clip(2 ** round(np.log2(n_train) - 4), 128, 4096))
+def compounds_per_batch(batch_size: int | str, n_train: int) -> int:
+    """Apply the rule that ``TrainConfig.batch_size`` names, or take its number.
+
+    Raises
+    ------
+    ValueError
+        For a rule that is not known, or a number below 1.
+    """
+    if batch_size == "root":
+        return int(2 ** round(np.log2(n_train) / 2))
+    if batch_size == "published":
+        return int(np.clip(2 ** round(np.log2(n_train) - 4), 128, 4096))
+    if isinstance(batch_size, str) or batch_size < 1:
+        raise ValueError(
+            f"batch_size is 'root', 'published' or a number of compounds, "
+            f"not {batch_size!r}"
+        )
+    return batch_size
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:
+    """The optimiser of a recipe, for all weights of a network.
+
+    On a GPU, AdamW keeps its learning rate and its step count there, so that a
+    recorded step (`GraphedStep`) reads what the schedule sets.
+    """
+    if config.optimizer == "lamb_lookahead":
+        decay = config.weight_decay
+        return Lookahead(Lamb(model.parameters(), lr=config.lr, weight_decay=decay))
+    device = next(model.parameters()).device
+    gpu = device.type == "cuda"
+    return AdamW(
+        model.parameters(),
+        lr=torch.tensor(config.lr, device=device) if gpu else config.lr,
+        weight_decay=config.weight_decay,
+        fused=True,
+        capturable=gpu,
+    )
+
+
+def make_schedule(
+    optimizer: Optimizer, config: TrainConfig, steps_per_epoch: int
+) -> LRScheduler:
+    """The learning-rate schedule of a recipe."""
+    if config.schedule == "one_cycle":
+        return one_cycle(optimizer, config.lr, steps_per_epoch * config.epochs)
+    return triangular(optimizer, config.lr, HALF_CYCLE * steps_per_epoch)
+
+
+def shuffle_slots(
+    numbers: Tensor, fractions: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Put the elements of each compound in a random order; (N, L) and (N, L).
+
+    Every slot must hold an element.
+    """
+    keys = torch.rand(numbers.shape, generator=generator)
+    order = keys.argsort(dim=1).to(numbers.device)
+    return numbers.gather(1, order), fractions.gather(1, order)
 
 
 def average_duplicates(

@@ -13,9 +13,9 @@ from lgdcnn_lib.composition import encode
 from lgdcnn_lib.models import ModelConfig, ModelOutput, build_model
 from lgdcnn_lib.recipe import (
     average_duplicates,
+    compounds_per_batch,
     cross_entropy,
     pick_device,
-    published_batch_size,
     robust_l1,
 )
 from lgdcnn_lib.training import TrainConfig, Trainer, fit
@@ -110,6 +110,19 @@ def test_interruption_keeps_the_best_so_far(task, monkeypatch):
     assert error == pytest.approx(plain["val_error"][:3].min(), rel=1e-5)
 
 
+def test_another_loss_is_one_method(task):
+    class Plain(Trainer):
+        def losses(self, output, target):
+            return (output.mean - target).abs()
+
+    trainer = Plain(build_model("lstm", SMALL), task, recipe())
+    before = trainer.model.head.linear.weight.detach().clone()
+    trainer.train_epoch()
+    moved = (trainer.model.head.linear.weight - before).abs().amax(dim=1)
+    # The plain loss does not know the log deviation (row 1): only decay moves it.
+    assert moved[1] < 1e-4 < moved[0]
+
+
 def test_infinite_loss_names_the_step(task):
     with pytest.raises(FloatingPointError, match="epoch 1, step"):
         fit(build_model("lstm", SMALL), task, recipe(lr=1e30))
@@ -128,9 +141,9 @@ def test_batches_cover_the_training_set_once(task):
 def test_jitter_keeps_fractions_a_composition(task):
     trainer = Trainer(build_model("gru", SMALL), task, recipe(jitter=0.02))
     rows = trainer.batches(trainer.generator)[0]
-    jittered, plain = trainer.select(rows), trainer.data.fractions[rows]
+    n = int(trainer.n_elements[rows[0]])
+    jittered, plain = trainer.select(rows, n), trainer.data.fractions[rows]
     assert torch.allclose(jittered.fractions.sum(dim=1), torch.ones(len(rows)))
-    n = jittered.fractions.shape[1]
     assert 0 < (jittered.fractions - plain[:, :n]).abs().max() < 0.1
 
 
@@ -148,14 +161,41 @@ def test_eval_every_and_empty_validation(task):
     assert history["val_error"].isna().all()
 
 
+def test_shuffled_elements_are_the_same_compounds(task):
+    trainer = Trainer(build_model("lstm", SMALL), task, recipe(shuffle_elements=True))
+    [rows, *_] = (b for b in trainer.batches(trainer.generator) if len(b) == 16)
+    n = int(trainer.n_elements[rows[0]])
+    shuffled = trainer.select(rows, n)
+    numbers, fractions = trainer.data.atomic_numbers[rows, :n], trainer.data.fractions
+    pairs = [
+        sorted(zip(z.tolist(), f.tolist(), strict=True))
+        for z, f in zip(shuffled.atomic_numbers, shuffled.fractions, strict=True)
+    ]
+    assert pairs == [
+        sorted(zip(z.tolist(), f.tolist(), strict=True))
+        for z, f in zip(numbers, fractions[rows, :n], strict=True)
+    ]
+    assert not torch.equal(shuffled.atomic_numbers, numbers)
+
+
+def test_batch_size_rules():
+    assert compounds_per_batch(48, 10) == 48
+    for n in (224, 3428, 95_581, 239_190):
+        batch = compounds_per_batch("root", n)
+        assert 2**-0.5 <= batch / n**0.5 <= 2**0.5
+    for wrong in ("square", 0):
+        with pytest.raises(ValueError, match="batch_size is"):
+            compounds_per_batch(wrong, 100)
+
+
 def test_published_rules():
-    assert published_batch_size(500) == 128
-    assert published_batch_size(3428) == 256
-    assert published_batch_size(239_190) == 4096
+    assert compounds_per_batch("published", 500) == 128
+    assert compounds_per_batch("published", 3428) == 256
+    assert compounds_per_batch("published", 239_190) == 4096
     paper = TrainConfig.paper(seed=3)
     assert (paper.epochs, paper.batch_size, paper.lr, paper.seed) == (
         300,
-        None,
+        "published",
         6e-3,
         3,
     )

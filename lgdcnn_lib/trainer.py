@@ -1,0 +1,279 @@
+"""The state of a training, and its small named steps.
+
+``run_epoch`` reads top to bottom: batches, a step, a look at the validation set, a line
+of history. The test set is never touched here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from lgdcnn_lib import parallel
+from lgdcnn_lib.benchmarks import Task, score
+from lgdcnn_lib.composition import CompositionBatch, encode
+from lgdcnn_lib.graphs import GraphedStep, Step
+from lgdcnn_lib.models import CompositionModel, ModelOutput
+from lgdcnn_lib.optim import CycleAveraging
+from lgdcnn_lib.predictor import Predictor, Scaler, batches_by_count
+from lgdcnn_lib.recipe import (
+    HALF_CYCLE,
+    TrainConfig,
+    average_duplicates,
+    compounds_per_batch,
+    cross_entropy,
+    make_optimizer,
+    make_schedule,
+    pick_device,
+    robust_l1,
+    shuffle_slots,
+)
+
+
+class Trainer:
+    """The state of a training, and its small named steps.
+
+    Under ``torchrun`` each process takes its share of every batch (see `parallel`).
+
+    Parameters
+    ----------
+    model : CompositionModel
+        Trained in place.
+    task : Task
+        Only ``train`` and ``val`` are read.
+    config : TrainConfig
+    """
+
+    def __init__(
+        self, model: CompositionModel, task: Task, config: TrainConfig
+    ) -> None:
+        self.model, self.task, self.config = model, task, config
+        self.device = pick_device(config.device)
+        model.to(self.device)
+        order = model.config.order
+        batch = encode(task.train["formula"], order=order)
+        target = task.train["target"].to_numpy(float)
+        if config.average_duplicates:
+            batch, target = average_duplicates(batch, target)
+        self.val = encode(task.val["formula"], order=order)
+        self.val_target = task.val["target"].to_numpy(float)
+        self.classify = task.metric == "rocauc"
+        self.scaler = Scaler() if self.classify else Scaler.of(target)
+        self.n_elements = batch.n_elements
+        self.data = batch.to(self.device)
+        scaled = (target - self.scaler.mean) / self.scaler.std
+        self.target = torch.tensor(scaled, dtype=torch.float32, device=self.device)
+        self.batch_size = compounds_per_batch(config.batch_size, len(target))
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.optimizer = make_optimizer(model, config)
+        steps = len(self.batches(torch.Generator().manual_seed(0)))
+        self.schedule = make_schedule(self.optimizer, config, steps)
+        self.ema: AveragedModel | None = None
+        self.cycles: CycleAveraging | None = None
+        if config.averaging == "ema":
+            average = get_ema_multi_avg_fn(config.ema_decay)
+            self.ema = AveragedModel(model, multi_avg_fn=average)
+        elif config.averaging == "cycle":
+            self.cycles = CycleAveraging(model)
+        self.step: Step = GraphedStep(self.update) if self._recordable else self.update
+        self.history: list[dict[str, float]] = []
+        self.best: tuple[float, dict[str, Tensor]] | None = None
+
+    @property
+    def _recordable(self) -> bool:
+        """Whether a step can be replayed: on a GPU, alone, and without padding."""
+        c = self.config
+        plain = c.batching == "by_count" and c.optimizer == "adamw"
+        return self.device.type == "cuda" and plain and parallel.processes() == 1
+
+    def batches(self, generator: torch.Generator) -> list[Tensor]:
+        """Row numbers of an epoch's batches, in random order."""
+        shuffled = torch.randperm(len(self.n_elements), generator=generator)
+        if self.config.batching == "mixed":
+            return list(shuffled.split(self.batch_size))
+        groups = batches_by_count(self.n_elements[shuffled], self.batch_size)
+        order = torch.randperm(len(groups), generator=generator)
+        return [shuffled[groups[i]] for i in order]
+
+    def select(self, rows: Tensor, length: int) -> CompositionBatch:
+        """Take the compounds of a batch and their first ``length`` slots, with noise.
+
+        ``length`` is their number of elements, or that of the longest formula.
+        """
+        numbers = self.data.atomic_numbers[rows, :length]
+        fractions = self.data.fractions[rows, :length]
+        if self.config.jitter:
+            noise = torch.randn(fractions.shape, generator=self.generator)
+            noise = noise.to(self.device) * self.config.jitter
+            fractions = (fractions * (1 + noise)).clamp(0, 1)
+            fractions = fractions / fractions.sum(dim=1, keepdim=True)
+        if self.config.shuffle_elements:
+            numbers, fractions = shuffle_slots(numbers, fractions, self.generator)
+        full = self.config.batching == "by_count"
+        mask = self.data.mask[rows, :length]
+        return CompositionBatch((), numbers, fractions, mask, full)
+
+    def losses(self, output: ModelOutput, target: Tensor) -> Tensor:
+        """The loss of each compound, (N,): here you may put another."""
+        loss_of = cross_entropy if self.classify else robust_l1
+        return loss_of(output, target)
+
+    def update(self, batch: CompositionBatch, target: Tensor) -> Tensor:
+        """Predict, compare, differentiate, step, forget; return the summed loss."""
+        mine, target, weight = parallel.share(batch, target)
+        loss = weight * self.losses(self.model(mine), target).sum()
+        # A small left-over batch counts for as much as its compounds.
+        (loss / self.batch_size).backward()
+        parallel.sum_gradients(self.model)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return parallel.total(loss.detach())
+
+    def train_step(self, rows: Tensor, length: int) -> Tensor:
+        """Take one optimiser step; return the sum of the losses of the batch."""
+        loss = self.step(self.select(rows, length), self.target[rows])
+        self.schedule.step()
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
+        return loss
+
+    def train_epoch(self) -> float:
+        """Run one pass over the training set; return the mean loss.
+
+        Raises
+        ------
+        FloatingPointError
+            When a loss is not finite, naming epoch and step.
+        """
+        self.model.train()
+        batches = self.batches(self.generator)
+        longest = self.data.atomic_numbers.shape[1]
+        mixed = self.config.batching == "mixed"
+        lengths = [longest if mixed else int(self.n_elements[b[0]]) for b in batches]
+        # One transfer an epoch: a GPU would wait at each of many small ones.
+        rows = torch.cat(batches).to(self.device).split([len(b) for b in batches])
+        steps = zip(rows, lengths, strict=True)
+        losses = torch.stack([self.train_step(*step) for step in steps]).cpu()
+        bad = (~losses.isfinite()).nonzero()
+        if len(bad):
+            raise FloatingPointError(
+                f"loss {float(losses[bad[0]])} at epoch {len(self.history) + 1}, "
+                f"step {int(bad[0]) + 1}; lower the learning rate ({self.config.lr})"
+            )
+        return float(losses.double().sum()) / len(self.target)
+
+    @property
+    def best_guess(self) -> CompositionModel:
+        """The network to judge: the running average where there is one."""
+        if self.ema is None:
+            return self.model
+        return cast(CompositionModel, self.ema.module)
+
+    def validate(self) -> float:
+        """Error on the validation set: MAE in the task's unit, or 1 - ROC-AUC."""
+        predictor = self.predictor(self.best_guess)
+        prediction = predictor.predict_batch(self.val)["prediction"]
+        error = score(self.task.metric, self.val_target, prediction)
+        return 1 - error if self.classify else error
+
+    def predictor(self, model: CompositionModel) -> Predictor:
+        """Wrap a network with the scaler and the facts of this training."""
+        info = {
+            "task": self.task.name,
+            "fold": self.task.fold,
+            "data_hash": self.task.data_hash,
+            "train_config": asdict(self.config),
+            "epochs": len(self.history),
+        }
+        return Predictor(model, self.scaler, self.task.metric, self.task.unit, info)
+
+    def run_epoch(self) -> bool:
+        """Train an epoch and write its line of history; return True to stop."""
+        start = time.perf_counter()
+        lr = float(self.optimizer.param_groups[0]["lr"])
+        loss = self.train_epoch()
+        epoch = len(self.history) + 1
+        error, stop = float("nan"), False
+        last = epoch == self.config.epochs
+        cycle_end = epoch % (2 * HALF_CYCLE) == 0
+        if len(self.val) and (epoch % self.config.eval_every == 0 or last or cycle_end):
+            error = self.validate()
+            if self.best is None or error < self.best[0]:
+                self.best = (error, _copy(self.best_guess))
+        if self.cycles is not None and cycle_end:
+            stop = self.cycles.update(self.model, error)
+        self.history.append(
+            {
+                "epoch": epoch,
+                "lr": lr,
+                "train_loss": loss,
+                "val_error": error,
+                "seconds": time.perf_counter() - start,
+            }
+        )
+        return stop or last
+
+    def finish(self, interrupted: bool) -> Predictor:
+        """Put the chosen weights into the model: the average, or the last.
+
+        After an interruption, the best on validation so far.
+        """
+        if interrupted and self.best is not None:
+            self.model.load_state_dict(self.best[1])
+        elif self.ema is not None:
+            self.model.load_state_dict(self.ema.module.state_dict())
+        elif self.cycles is not None and self.cycles.n_averaged:
+            self.model.load_state_dict(self.cycles.average)
+        self.model.eval()
+        return self.predictor(self.model)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that an exact resume needs."""
+        return {
+            "config": asdict(self.config),
+            "data_hash": self.task.data_hash,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "cycles": None if self.cycles is None else self.cycles.state_dict(),
+            "generator": self.generator.get_state(),
+            "history": self.history,
+            "best": self.best,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from ``state``.
+
+        Raises
+        ------
+        ValueError
+            When it belongs to another recipe or other data.
+        """
+        for key, mine in (
+            ("config", asdict(self.config)),
+            ("data_hash", self.task.data_hash),
+        ):
+            if state[key] != mine:
+                raise ValueError(
+                    f"the checkpoint has another {key}: {state[key]}, not {mine}"
+                )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        if self.cycles is not None:
+            self.cycles.load_state_dict(state["cycles"])
+        self.generator.set_state(state["generator"])
+        self.history = state["history"]
+        self.best = None if state["best"] is None else tuple(state["best"])
+
+
+def _copy(model: CompositionModel) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in model.state_dict().items()}
