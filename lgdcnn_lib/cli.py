@@ -86,7 +86,7 @@ def _add_benchmark(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--epochs", type=int)
     p.add_argument("--slice", default="0/1", help="i/n: every n-th run, from the i-th")
     p.add_argument("--validation-only", action="store_true", help="leave test sets")
-    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     p.add_argument("--out", type=Path, help="default: data/results/grid.csv")
     p.add_argument("--predictions", type=Path, help="folder for test predictions")
     p.set_defaults(run=benchmark)
@@ -104,6 +104,7 @@ def train(options: argparse.Namespace) -> None:
     """Train on a user's CSV; report validation and test error once."""
     from dataclasses import replace
 
+    from lgdcnn_lib import parallel
     from lgdcnn_lib.benchmarks import score
     from lgdcnn_lib.models import build_model
     from lgdcnn_lib.tables import check_rows, make_task, read_formulas
@@ -125,7 +126,10 @@ def train(options: argparse.Namespace) -> None:
     config = TrainConfig(seed=options.seed)
     if options.epochs is not None:
         config = replace(config, epochs=options.epochs)
+    parallel.join()
     run = fit(build_model(options.model, seed=options.seed), task, config)
+    if parallel.rank():
+        return  # the first process reports for all
     for name, part in (("validation", task.val), ("test", task.test)):
         if len(part):
             predicted = run.predictor.predict(part["formula"])["prediction"]
@@ -200,15 +204,12 @@ def benchmark(options: argparse.Namespace) -> None:
     """Run every run of a slice of the grid that has no row yet."""
     from dataclasses import replace
 
-    import torch
-
     from lgdcnn_lib.benchmarks import BENCHMARKS
     from lgdcnn_lib.elements import data_dir
     from lgdcnn_lib.experiments import run_grid, specs
     from lgdcnn_lib.models import ModelConfig
     from lgdcnn_lib.training import TrainConfig
 
-    torch.set_num_threads(options.threads)
     tasks = list(BENCHMARKS) if options.tasks == ["all"] else options.tasks
     if options.max_rows is not None:
         tasks = [name for name in tasks if BENCHMARKS[name].rows <= options.max_rows]
@@ -218,7 +219,15 @@ def benchmark(options: argparse.Namespace) -> None:
     grid = specs(tasks, options.models, options.seeds, config, ModelConfig())
     i, n = (int(part) for part in options.slice.split("/"))
     out = options.out or data_dir() / "results" / "grid.csv"
-    run_grid(grid[i::n], out, not options.validation_only, options.predictions)
+    failed = run_grid(
+        grid[i::n],
+        out,
+        not options.validation_only,
+        options.predictions,
+        options.jobs,
+    )
+    if failed:
+        raise ValueError(f"{failed} runs failed; call again to retry them")
 
 
 def data(options: argparse.Namespace) -> None:

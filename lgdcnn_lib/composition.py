@@ -29,6 +29,7 @@ __all__ = [
     "Order",
     "encode",
     "parse_formula",
+    "shuffle_elements",
 ]
 
 Order = Literal["canonical", "written"]
@@ -119,6 +120,21 @@ class CompositionBatch:
 
     def _longest(self) -> int:
         return int(self.n_elements.max()) if len(self) else 0
+
+
+def shuffle_elements(
+    batch: CompositionBatch, generator: torch.Generator
+) -> CompositionBatch:
+    """Return the same compositions, each with its elements in a new random order."""
+    keys = torch.rand(batch.mask.shape, generator=generator).to(batch.mask.device)
+    order = keys.masked_fill(~batch.mask, torch.inf).argsort(
+        dim=1
+    )  # padding stays last
+    return replace(
+        batch,
+        atomic_numbers=batch.atomic_numbers.gather(1, order),
+        fractions=batch.fractions.gather(1, order),
+    )
 
 
 def parse_formula(

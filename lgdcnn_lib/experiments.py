@@ -10,10 +10,13 @@ import csv
 import fcntl
 import hashlib
 import json
+import multiprocessing
+import os
 import platform
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
@@ -46,6 +49,9 @@ class RunSpec:
         Of weights, batches and jitter.
     n_train : int or None
         Train on a random subset of this size (sample efficiency).
+    orders : int
+        Average predictions over as many random orders of the elements; 0 takes the
+        canonical order, once.
     """
 
     task: str
@@ -55,6 +61,7 @@ class RunSpec:
     model_config: ModelConfig = field(default_factory=ModelConfig)
     train_config: TrainConfig = field(default_factory=TrainConfig)
     n_train: int | None = None
+    orders: int = 0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -63,7 +70,8 @@ class RunSpec:
             return {"baseline": self.model}
         train = asdict(self.train_config)
         train.pop("seed"), train.pop("device")
-        return {"model_config": asdict(self.model_config), "train_config": train}
+        settings = {"model_config": asdict(self.model_config), "train_config": train}
+        return settings | ({"orders": self.orders} if self.orders else {})
 
     @property
     def recipe(self) -> str:
@@ -96,21 +104,31 @@ COLUMNS = (
 
 
 def provenance() -> dict[str, str]:
-    """Commit, date, hardware, versions and command of this process."""
+    """Commit, date, hardware, versions and command of this process.
+
+    Where there is no repository (an exported tree), the commit is ``$GIT_COMMIT``.
+    """
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    threads = torch.get_num_threads()
+    known = commit.stdout.strip() or os.environ.get("GIT_COMMIT", "unknown")
     return {
-        "commit": commit.stdout.strip() or "unknown",
+        "commit": known,
         "date": date.today().isoformat(),
-        "hardware": f"{device}, {threads} thread(s), {_processor()}",
+        "hardware": _hardware(),
         "versions": (
             f"lgdcnn_lib {lgdcnn_lib.__version__}, torch {torch.__version__}, "
             f"numpy {np.__version__}, python {platform.python_version()}"
         ),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
+
+
+def _hardware() -> str:
+    threads = torch.get_num_threads()
+    if not torch.cuda.is_available():
+        return f"cpu, {threads} thread(s), {_processor()}"
+    precision = torch.get_float32_matmul_precision()
+    return f"cuda, {torch.cuda.get_device_name()}, float32 products: {precision}"
 
 
 def _processor() -> str:
@@ -144,7 +162,8 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
     row : dict
         The keys are ``COLUMNS``. Errors: MAE in the task's unit, or ROC-AUC.
     predictions : DataFrame
-        formula, prediction, std on the test set; empty when ``test`` is False.
+        split (val, test), prediction, std, in row order; no test rows when ``test``
+        is False.
     """
     task = subset(load_benchmark(spec.task, fold=spec.fold), spec.n_train, spec.seed)
     start = time.perf_counter()
@@ -157,16 +176,23 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
         predictor, epochs = trained.predictor, len(trained.history)
         n_parameters = model.n_parameters()
     seconds = time.perf_counter() - start
-    predictions = predictor.predict(task.test["formula"] if test else [])
+    options = {"orders": spec.orders} if spec.orders else {}
+    splits = {"val": task.val, "test": task.test} if test else {"val": task.val}
+    tables = {
+        name: predictor.predict(table["formula"], **options)
+        for name, table in splits.items()
+    }
     row = dict(zip(KEY, spec.key, strict=True)) | {
         "metric": task.metric,
-        "val_error": _score(predictor.predict(task.val["formula"]), task.val, task),
-        "test_error": _score(predictions, task.test, task) if test else "",
+        "val_error": _score(tables["val"], task.val, task),
+        "test_error": _score(tables["test"], task.test, task) if test else "",
         "epochs": epochs,
         "seconds": round(seconds, 1),
         "n_parameters": n_parameters,
     }
-    return row | provenance(), predictions
+    named = [table.assign(split=name) for name, table in tables.items()]
+    columns = ["split", "prediction", "std"]
+    return row | provenance(), pd.concat(named, ignore_index=True)[columns]
 
 
 def _score(predictions: pd.DataFrame, truth: pd.DataFrame, task: Task) -> float:
@@ -201,11 +227,10 @@ def append(path: Path, row: dict[str, Any], spec: RunSpec) -> None:
 
 
 def save_predictions(folder: Path, spec: RunSpec, predictions: pd.DataFrame) -> None:
-    """Keep prediction and std of a test set, in row order, five digits each."""
+    """Keep a run's predictions in row order, five digits each."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = "-".join(part for part in spec.key[:5] if part) + ".csv.xz"
-    columns = predictions[["prediction", "std"]]
-    columns.to_csv(folder / name, index=False, float_format="%.5g")
+    name = "-".join(part for part in spec.key if part) + ".csv.xz"
+    predictions.to_csv(folder / name, index=False, float_format="%.5g")
 
 
 def specs(
@@ -234,11 +259,26 @@ def run_grid(
     path: Path,
     test: bool = True,
     predictions: Path | None = None,
-) -> None:
+    jobs: int = 1,
+) -> int:
     """Run what has no row yet; one row in ``path`` per finished run.
 
-    Several processes may share a grid: each takes the next run that nobody claimed.
+    Several processes may share a grid, ``jobs`` of them started here: each takes the
+    next run that nobody claimed. A run that fails prints its error, and the others go
+    on.
+
+    Returns
+    -------
+    int
+        Number of runs that failed.
     """
+    if jobs > 1:
+        # Spawned, not forked: a forked process cannot use a GPU.
+        context = multiprocessing.get_context("spawn")
+        arguments = [(list(grid), path, test, predictions)] * jobs
+        with context.Pool(jobs, torch.set_num_threads, (1,)) as pool:
+            return sum(pool.starmap(run_grid, arguments, chunksize=1))
+    failed = 0
     for spec in grid:
         if spec.key in finished(path):
             continue
@@ -251,7 +291,13 @@ def run_grid(
                 continue
             if spec.key in finished(path):
                 continue
-            row, predicted = run(spec, test)
+            try:
+                row, predicted = run(spec, test)
+            except Exception:
+                failed += 1
+                print(f"FAILED {spec.key}\n{traceback.format_exc()}", file=sys.stderr)
+                continue
             if predictions is not None:
                 save_predictions(predictions, spec, predicted)
             append(path, row, spec)
+    return failed

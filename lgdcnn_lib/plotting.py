@@ -26,7 +26,7 @@ from lgdcnn_lib.plotting_models import (
     residuals,
     with_unit,
 )
-from lgdcnn_lib.plotting_periodic import periodic_table
+from lgdcnn_lib.plotting_periodic import periodic_svg, periodic_table
 from lgdcnn_lib.plotting_style import (
     DIVERGING,
     PALE,
@@ -54,6 +54,7 @@ __all__ = [
     "learning_curve",
     "line_style",
     "parity",
+    "periodic_svg",
     "periodic_table",
     "ranking",
     "residuals",

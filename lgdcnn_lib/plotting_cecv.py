@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -195,13 +196,13 @@ def alluvial(
     tones = [line_style(i)["color"] for i in range(n_largest)] + [PALETTE["grey"]]
     ease = np.linspace(0, 1, 30)
     ease, across = ease**2 * (3 - 2 * ease), 0.06 + 0.88 * ease
-    for i, (a, b) in enumerate(zip(columns, columns[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(columns)):
         leave, arrive = _places(a, colour, b, gap), _places(b, colour, a, gap)
         for flow in np.unique(np.stack([a, colour, b]), axis=1).T:
             these = (a == flow[0]) & (colour == flow[1]) & (b == flow[2])
             start, end, width = leave[these].min(), arrive[these].min(), these.sum()
             low = start + (end - start) * ease
-            look = {"color": tones[flow[1]], "alpha": 0.55, "linewidth": 0}
+            look: dict[str, Any] = {"color": tones[flow[1]], "alpha": 0.55, "lw": 0}
             ax.fill_between(i + across, low, low + width, **look)
     for i, rank in enumerate(columns):
         place = _places(rank, colour, colour, gap)

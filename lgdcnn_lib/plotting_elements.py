@@ -54,12 +54,16 @@ def element_map(
         raise ValueError(f"{len(symbols)} symbols, but points of shape {place.shape}")
     colour = np.array([values.get(symbol, np.nan) for symbol in symbols], dtype=float)
     ax, _ = new_axes(ax, WIDTH, 4.8)
-    unknown, plate = np.isnan(colour), {"s": 190, "linewidths": 0}
-    ax.scatter(*place[unknown].T, color=PALE, **plate)
-    dots = ax.scatter(*place[~unknown].T, c=colour[~unknown], cmap=SEQUENTIAL, **plate)
-    for symbol, (x, y), shade in zip(symbols, place, dots.norm(colour), strict=True):
-        ink = "white" if shade < 0.55 else PALETTE["ink"]  # the map ends in yellow
-        ax.text(x, y, symbol, ha="center", va="center", fontsize=8, color=ink)
+    unknown = np.isnan(colour)
+    plate: dict[str, Any] = {"s": 190, "linewidths": 0}
+    x, y = place.T
+    ax.scatter(x[unknown], y[unknown], color=PALE, **plate)
+    shades: dict[str, Any] = {"c": colour[~unknown], "cmap": SEQUENTIAL}
+    dots = ax.scatter(x[~unknown], y[~unknown], **shades, **plate)
+    middle = np.nanmin(colour) + 0.55 * np.ptp(colour[~unknown])
+    for symbol, across, up, value in zip(symbols, x, y, colour, strict=True):
+        ink = "white" if value < middle else PALETTE["ink"]  # the map ends in yellow
+        ax.text(across, up, symbol, ha="center", va="center", fontsize=8, color=ink)
     ax.set_xlabel(f"{axis} 1")
     ax.set_ylabel(f"{axis} 2")
     ax.set_xticks([])
@@ -92,16 +96,15 @@ def composition_curve(
     x, y = line["x"].to_numpy(), line["prediction"].to_numpy()
     spread = line["std"].to_numpy()
     ax.axhline(0, color=PALETTE["grey"], linewidth=1)
-    style = {"color": PALETTE["sky"], "alpha": 0.25, "lw": 0}
+    style: dict[str, Any] = {"color": PALETTE["sky"], "alpha": 0.25, "lw": 0}
     ax.fill_between(x, y - spread, y + spread, label="± predicted std", **style)
     ax.plot(x, y, color=PALETTE["blue"], label="prediction")
     for split, look in SPLITS.items():
-        rows = known[known["split"] == split] if known is not None else ()
-        if len(rows):
-            edge: dict[str, Any] = {"edgecolor": PALETTE["ink"], "zorder": 4, "s": 34}
-            ax.scatter(
-                rows["x"], rows["target"], label=f"known, {split}", **look, **edge
-            )
+        if known is None or not (known["split"] == split).any():
+            continue
+        rows = known[known["split"] == split]
+        edge: dict[str, Any] = {"edgecolor": PALETTE["ink"], "zorder": 4, "s": 34}
+        ax.scatter(rows["x"], rows["target"], label=f"known, {split}", **look, **edge)
     ax.set_xlabel(f"atomic fraction x of {second}")
     ax.set_ylabel(quantity)
     ax.set_xlim(0, 1)
@@ -176,13 +179,8 @@ def ternary_map(
     if known is not None:
         points = np.asarray(known, dtype=float)
         dots: dict[str, Any] = {"edgecolor": "white", "s": 30, "zorder": 4}
-        ax.scatter(
-            *_in_triangle(points[:, :3]),
-            c=points[:, 3],
-            cmap=SEQUENTIAL,
-            **dots,
-            **limits,
-        )
+        at, up = _in_triangle(points[:, :3])
+        ax.scatter(at, up, c=points[:, 3], cmap=SEQUENTIAL, **dots, **limits)
     ax.set_aspect("equal")
     ax.margins(0.08)
     ax.set_axis_off()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -221,11 +222,10 @@ def error_by_bin(
         means = rng.choice(found, (200, len(found))).mean(axis=1)
         ax.vlines(i, *np.quantile(means, [0.05, 0.95]), color=PALETTE["blue"], lw=2)
         ax.plot(i, found.mean(), "o", color=PALETTE["blue"])
-        place_of = (i, 0.01), ("data", "axes fraction")
-        count = f"{len(found):,}"
-        ax.annotate(count, place_of[0], xycoords=place_of[1], ha="center", fontsize=9)
+        count, beneath = f"{len(found):,}", ("data", "axes fraction")
+        ax.annotate(count, (i, 0.02), xycoords=beneath, ha="center", fontsize=9)
     ax.axhline(e.mean(), color=PALETTE["grey"], linestyle="--", linewidth=1.2)
-    pairs = zip(edges, edges[1:], strict=False)
+    pairs = pairwise(edges)
     ax.set_xticks(range(len(edges) - 1), names or [f"{a:g}–{b:g}" for a, b in pairs])
     ax.set_xlabel(label)
     ax.set_ylabel(with_unit("mean absolute error", unit))

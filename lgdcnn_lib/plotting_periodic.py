@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize, to_rgb
+from matplotlib.colors import LogNorm, Normalize, to_hex, to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator
 
@@ -98,16 +99,74 @@ def periodic_table(
     return ax
 
 
+def periodic_svg(
+    values: Mapping[str, float],
+    label: str,
+    cmap: str = SEQUENTIAL,
+    limits: tuple[float, float] = (-1, 1),
+    marked: str = "",
+) -> str:
+    """Write what `periodic_table` draws as a small SVG text.
+
+    A tenth of the size and a hundredth of the time: for pictures by the hundred.
+
+    Parameters
+    ----------
+    values, label, cmap, limits
+        See `periodic_table`.
+    marked
+        Symbol that gets a frame.
+
+    Raises
+    ------
+    ValueError
+        If a symbol is unknown.
+    """
+    unknown = sorted(set(values) - set(ATOMIC_NUMBERS))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is not the symbol of an element")
+    shades, norm = colormaps[cmap], Normalize(*limits)
+    cells, letters = [], {"white": "", PALETTE["ink"]: "", MUTED: ""}
+    for number, symbol in enumerate(SYMBOLS[1:], start=1):
+        x, y = (10 * place for place in table_position(number))
+        value = values.get(symbol, np.nan)
+        known = bool(np.isfinite(value))
+        colour = shades(norm(value))[:3] if known else to_rgb(PALE)
+        ink = _ink(colour) if known else MUTED
+        frame = f' stroke="{PALETTE["ink"]}"' if symbol == marked else ""
+        box = f"M{x - 4.7:g} {y - 4.7:g}h9.4v9.4h-9.4z"
+        cells.append(f'<path fill="{to_hex(colour)}"{frame} d="{box}"/>')
+        letters[ink] += f'<text x="{x:g}" y="{y + 1.6:g}">{symbol}</text>'
+    texts = "".join(f'<g fill="{ink}">{text}</g>' for ink, text in letters.items())
+    bar = "".join(
+        f'<path fill="{to_hex(shades(i / 42))}" d="M{30 + 2 * i} 15h2.1v4h-2.1z"/>'
+        for i in range(43)
+    )
+    ends = np.linspace(*limits, 5)
+    ticks = "".join(
+        f'<text x="{30 + 21.5 * i:g}" y="23.5">{value:g}</text>'
+        for i, value in enumerate(ends)
+    )
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="3 4 184 98" '
+        'font-family="DejaVu Sans, Arial, sans-serif" font-size="4.4" '
+        f'text-anchor="middle">{"".join(cells)}{texts}{bar}<g fill="{PALETTE["ink"]}">'
+        f'<text x="30" y="12.5" text-anchor="start">{escape(label)}</text>'
+        f"{ticks}</g></svg>"
+    )
+
+
+def _ink(colour: Sequence[float]) -> str:
+    """Colour of letters that are legible on a colour."""
+    luminance = np.dot(np.asarray(colour) ** 2.2, (0.2126, 0.7152, 0.0722))
+    return "white" if luminance < 0.18 else PALETTE["ink"]
+
+
 def _draw_cell(
-    ax: Axes,
-    number: int,
-    colour: Sequence[float],
-    text: str,
-    ink: str = PALETTE["ink"],
+    ax: Axes, number: int, colour: Sequence[float], text: str, ink: str = ""
 ) -> None:
     column, row = table_position(number)
-    luminance = np.dot(np.asarray(colour) ** 2.2, (0.2126, 0.7152, 0.0722))
-    ink = "white" if luminance < 0.18 else ink
+    ink = ink or _ink(colour)
     corner = column - 0.47, row - 0.47
     ax.add_patch(Rectangle(corner, 0.94, 0.94, color=colour, lw=0))
     middle: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import lgdcnn_lib
-from lgdcnn_lib.composition import CompositionBatch, encode
+from lgdcnn_lib.composition import CompositionBatch, encode, shuffle_elements
 from lgdcnn_lib.models import CompositionModel, ModelConfig, ModelOutput, Variant
 
 FORMAT = "lgdcnn-predictor"
@@ -111,8 +111,18 @@ class Predictor:
     unit: str = ""
     info: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, formulas: Iterable[str], batch_size: int = 1024) -> pd.DataFrame:
+    def predict(
+        self, formulas: Iterable[str], batch_size: int = 1024, orders: int = 0
+    ) -> pd.DataFrame:
         """Predict a property for each formula, in the order given.
+
+        Parameters
+        ----------
+        formulas : N str
+        batch_size : int
+        orders : int
+            With 1 or more, the mean of the predictions over as many random orders of
+            the elements (the same for the same call), and of the deviations.
 
         Returns
         -------
@@ -126,7 +136,16 @@ class Predictor:
             Naming row, formula and reason, for a formula that cannot be read.
         """
         batch = encode(formulas, order=self.model.config.order)
-        return self.predict_batch(batch, batch_size)
+        if not orders:
+            return self.predict_batch(batch, batch_size)
+        generator = torch.Generator().manual_seed(0)
+        tables = [
+            self.predict_batch(shuffle_elements(batch, generator), batch_size)
+            for _ in range(orders)
+        ]
+        columns = ["prediction", "std"]
+        means = sum(table[columns] for table in tables) / orders
+        return tables[0][["formula"]].join(means)
 
     def predict_batch(
         self, batch: CompositionBatch, batch_size: int = 1024

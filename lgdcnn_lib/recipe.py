@@ -162,18 +162,6 @@ def make_schedule(
     return triangular(optimizer, config.lr, HALF_CYCLE * steps_per_epoch)
 
 
-def shuffle_slots(
-    numbers: Tensor, fractions: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Put the elements of each compound in a random order; (N, L) and (N, L).
-
-    Every slot must hold an element.
-    """
-    keys = torch.rand(numbers.shape, generator=generator)
-    order = keys.argsort(dim=1).to(numbers.device)
-    return numbers.gather(1, order), fractions.gather(1, order)
-
-
 def average_duplicates(
     batch: CompositionBatch, target: np.ndarray
 ) -> tuple[CompositionBatch, np.ndarray]:

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lgdcnn_lib import parallel
 from lgdcnn_lib.benchmarks import Task, score
-from lgdcnn_lib.composition import CompositionBatch, encode
+from lgdcnn_lib.composition import CompositionBatch, encode, shuffle_elements
 from lgdcnn_lib.graphs import GraphedStep, Step
 from lgdcnn_lib.models import CompositionModel, ModelOutput
 from lgdcnn_lib.optim import CycleAveraging
@@ -31,7 +31,6 @@ from lgdcnn_lib.recipe import (
     make_schedule,
     pick_device,
     robust_l1,
-    shuffle_slots,
 )
 
 
@@ -112,11 +111,12 @@ class Trainer:
             noise = noise.to(self.device) * self.config.jitter
             fractions = (fractions * (1 + noise)).clamp(0, 1)
             fractions = fractions / fractions.sum(dim=1, keepdim=True)
-        if self.config.shuffle_elements:
-            numbers, fractions = shuffle_slots(numbers, fractions, self.generator)
         full = self.config.batching == "by_count"
         mask = self.data.mask[rows, :length]
-        return CompositionBatch((), numbers, fractions, mask, full)
+        batch = CompositionBatch((), numbers, fractions, mask, full)
+        if self.config.shuffle_elements:
+            batch = shuffle_elements(batch, self.generator)
+        return batch
 
     def losses(self, output: ModelOutput, target: Tensor) -> Tensor:
         """The loss of each compound, (N,): here you may put another."""

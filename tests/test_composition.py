@@ -19,6 +19,7 @@ from lgdcnn_lib.composition import (
     FormulaWarning,
     encode,
     parse_formula,
+    shuffle_elements,
 )
 from lgdcnn_lib.elements import SYMBOLS
 
@@ -289,3 +290,17 @@ def test_the_largest_training_set_takes_seconds():
     seconds, memory = map(float, done.stdout.split())
     assert seconds < 5
     assert memory < 1e9
+
+
+def test_shuffled_elements_keep_their_fractions_and_the_padding_its_place():
+    batch = encode(["Fe", "CaTiO3", "LiFePO4"])
+    moved = shuffle_elements(batch, torch.Generator().manual_seed(1))
+    assert torch.equal(moved.mask, batch.mask)
+    assert not moved.atomic_numbers[~batch.mask].any()
+    assert not torch.equal(moved.atomic_numbers, batch.atomic_numbers)
+    for new, old in zip(
+        torch.stack([moved.atomic_numbers, moved.fractions], -1).tolist(),
+        torch.stack([batch.atomic_numbers, batch.fractions], -1).tolist(),
+        strict=True,
+    ):
+        assert sorted(map(tuple, new)) == sorted(map(tuple, old))

@@ -20,16 +20,17 @@ def test_a_row_says_how_it_was_made():
     row, predictions = run(SPEC)
     assert set(row) == set(COLUMNS)
     assert row["versions"].startswith("lgdcnn_lib")
-    test = load_benchmark("matbench_steels", fold=0).test
-    assert predictions["formula"].tolist() == test["formula"].tolist()
-    error = (predictions["prediction"] - test["target"]).abs().mean()
-    assert row["test_error"] == pytest.approx(error, rel=1e-5)
+    task = load_benchmark("matbench_steels", fold=0)
+    for split, truth in (("val", task.val), ("test", task.test)):
+        kept = predictions[predictions["split"] == split].reset_index(drop=True)
+        error = (kept["prediction"] - truth["target"]).abs().mean()
+        assert row[f"{split}_error"] == pytest.approx(error, rel=1e-5)
 
 
 def test_choosing_leaves_the_test_set_alone():
     row, predictions = run(SPEC, test=False)
     assert row["test_error"] == ""
-    assert predictions.empty
+    assert set(predictions["split"]) == {"val"}
     assert row["val_error"] > 0
 
 
@@ -56,7 +57,36 @@ def test_the_grid_is_resumable(tmp_path, monkeypatch):
     files = sorted(file.name for file in (tmp_path / "predictions").iterdir())
     assert len(files) == 2
     kept = pd.read_csv(tmp_path / "predictions" / files[0])
-    assert list(kept) == ["prediction", "std"]
+    assert list(kept) == ["split", "prediction", "std"]
+
+
+def test_processes_share_a_grid(tmp_path):
+    path = tmp_path / "grid.csv"
+    grid = [dataclasses.replace(SPEC, model="mean", seed=seed) for seed in range(3)]
+    assert run_grid(grid, path, jobs=2) == 0
+    assert finished(path) == {spec.key for spec in grid}
+    assert len(pd.read_csv(path)) == 3
+
+
+def test_a_failed_run_is_told_and_the_others_go_on(tmp_path, capsys):
+    path = tmp_path / "grid.csv"
+    wild = dataclasses.replace(SPEC, train_config=TrainConfig(lr=1e30, device="cpu"))
+    mean = dataclasses.replace(SPEC, model="mean")
+    assert run_grid([wild, mean], path) == 1
+    assert finished(path) == {mean.key}
+    assert "lower the learning rate" in capsys.readouterr().err
+
+
+def test_orders_are_part_of_the_recipe():
+    several = dataclasses.replace(SPEC, orders=4)
+    assert several.recipe != SPEC.recipe
+    assert run(several)[0]["test_error"] != run(SPEC)[0]["test_error"]
+
+
+def test_an_exported_tree_names_its_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "__file__", str(tmp_path / "experiments.py"))
+    monkeypatch.setenv("GIT_COMMIT", "abc1234")
+    assert experiments.provenance()["commit"] == "abc1234"
 
 
 def test_a_claimed_run_is_left_to_its_owner(tmp_path, monkeypatch):

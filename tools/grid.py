@@ -1,0 +1,226 @@
+"""Run the book's experiments: one row at once per finished run, resumable.
+
+    python tools/grid.py recipe --jobs 2     # which recipe? (validation sets only)
+    python tools/grid.py main --jobs 2       # lg_dcnn on all 31 tasks, 3 seeds
+    python tools/grid.py single --jobs 2     # other networks, the smaller tasks
+    python tools/grid.py forest --jobs 2     # random forests, the smaller tasks
+    python tools/grid.py best --jobs 2       # the best combination, for ensembles
+    python tools/grid.py samples --jobs 2    # error against training size
+    python tools/grid.py lengths --jobs 2    # error against the number of epochs
+    python tools/grid.py vectors --jobs 2    # element vectors
+    python tools/grid.py leaks --jobs 2      # padding and order, as published and not
+    python tools/grid.py published --jobs 2  # the published recipe, in full
+
+Each list writes ``data/results/<name>.csv`` and, where chapters need them, predictions
+to ``runs/predictions``. Several lists may be named: they are done in that order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lgdcnn_lib.benchmarks import BENCHMARKS
+from lgdcnn_lib.elements import data_dir
+from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
+from lgdcnn_lib.models import ModelConfig
+from lgdcnn_lib.training import TrainConfig
+
+RESULTS = data_dir() / "results"
+PREDICTIONS = Path("runs/predictions")
+SMALL = 20_000  # rows: the tasks on which everything is compared
+SEEDS = (0, 1, 2)
+
+# The tasks on which recipes are chosen, by validation alone.
+CHOICE: tuple[tuple[str, int | None], ...] = (
+    ("aflow__ael_bulk_modulus_vrh", None),
+    ("matbench_expt_gap", 0),
+    ("matbench_log_gvrh", 0),
+)
+FOUR_TABLES = "mat2vec+mace_mp0+orb_v2+magpie"
+DEFAULT = TrainConfig(batch_size="root", eval_every=1000)
+BEST = replace(DEFAULT, epochs=100)
+BEST_MODEL = ModelConfig(element_table=FOUR_TABLES)
+
+
+def recipe() -> list[RunSpec]:
+    """One change at a time from the default, then combinations; two seeds."""
+    changes: list[tuple[dict[str, Any], dict[str, Any], int]] = [
+        ({}, {}, 0),
+        *(({}, {"batch_size": n}, 0) for n in (16, 32, 128, 256)),
+        *(({}, {"lr": lr}, 0) for lr in (3e-4, 5e-4, 2e-3)),
+        *(({}, {"epochs": n}, 0) for n in (20, 80, 160)),
+        *(({"d": d}, {}, 0) for d in (64, 128, 512)),
+        *(({}, {"weight_decay": w}, 0) for w in (0.0, 0.1, 1.0)),
+        *(({}, {"averaging": "ema", "ema_decay": r}, 0) for r in (0.99, 0.999)),
+        ({}, {"jitter": 0.02}, 0),
+        ({}, {"shuffle_elements": True}, 0),
+        ({}, {"shuffle_elements": True}, 8),
+        ({"encoding": "sin"}, {}, 0),
+    ]
+    wide: dict[str, Any] = {"element_table": FOUR_TABLES}
+    for epochs in (40, 100, 200):
+        changes.append((wide, {"epochs": epochs}, 0))
+        changes.append((wide, {"epochs": epochs, "shuffle_elements": True}, 8))
+    changes.append((wide, {"epochs": 100, "weight_decay": 0.1}, 0))
+    changes.append((wide, {"epochs": 100, "weight_decay": 1.0}, 0))
+    changes.append((wide, {"epochs": 100, "lr": 5e-4}, 0))
+    changes.append(({**wide, "d": 512}, {"epochs": 100, "lr": 5e-4}, 0))
+    return [
+        RunSpec(
+            task,
+            "lg_dcnn",
+            fold,
+            seed,
+            replace(ModelConfig(), **model),
+            replace(DEFAULT, seed=seed, **train),
+            orders=orders,
+        )
+        for seed in (0, 1)
+        for model, train, orders in changes
+        for task, fold in CHOICE
+    ]
+
+
+def smaller() -> list[str]:
+    """Names of the tasks of at most 20,000 rows."""
+    return [name for name, task in BENCHMARKS.items() if task.rows <= SMALL]
+
+
+def main_grid() -> list[RunSpec]:
+    """The default network and recipe on every task; a whole seed before the next."""
+    grids = (specs(BENCHMARKS, ["lg_dcnn"], [s], DEFAULT, ModelConfig()) for s in SEEDS)
+    return [spec for grid in grids for spec in grid]
+
+
+def single() -> list[RunSpec]:
+    """Other networks with the same recipe and budget."""
+    models = ["lstm", "dcnn", "transformer"]
+    return specs(smaller(), models, [0], DEFAULT, ModelConfig())
+
+
+def forest() -> list[RunSpec]:
+    """Random forests on composition features, and the mean."""
+    return specs(smaller(), list(BASELINES), [0], DEFAULT, ModelConfig())
+
+
+def best() -> list[RunSpec]:
+    """Members of the ensembles: four tables, long training, element orders shuffled."""
+    grid = []
+    for seed in range(5):
+        tasks = smaller() if seed >= len(SEEDS) else BENCHMARKS
+        grid += specs(tasks, ["lg_dcnn"], [seed], BEST, BEST_MODEL)
+    return grid
+
+
+def on_choice(
+    configs: list[tuple[str, ModelConfig, TrainConfig]], orders: int = 0
+) -> list[RunSpec]:
+    """Each network and recipe on the three tasks of choice, with three seeds."""
+    return [
+        RunSpec(
+            task, model, fold, seed, network, replace(train, seed=seed), None, orders
+        )
+        for seed in SEEDS
+        for model, network, train in configs
+        for task, fold in CHOICE
+    ]
+
+
+def samples() -> list[RunSpec]:
+    """Error against training size, on four tasks, with as many steps at any size."""
+    tasks = (*CHOICE, ("CritExam__Ef", None))
+    grid = []
+    for task, fold in tasks:
+        n = BENCHMARKS[task].splits[0]
+        for share in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
+            for seed in SEEDS:
+                for model in ("lg_dcnn", "transformer", "random_forest"):
+                    train = replace(DEFAULT, seed=seed)
+                    size = None if share == 1 else round(share * n)
+                    grid.append(
+                        RunSpec(task, model, fold, seed, ModelConfig(), train, size)
+                    )
+    return grid
+
+
+def lengths() -> list[RunSpec]:
+    """Error against the number of epochs, each a training of its own."""
+    budgets = [replace(DEFAULT, epochs=n) for n in (2, 5, 10, 20, 40, 80, 160)]
+    models = ("lg_dcnn", "transformer", "lstm", "dcnn")
+    return on_choice([(m, ModelConfig(), b) for b in budgets for m in models])
+
+
+def vectors() -> list[RunSpec]:
+    """Element tables, alone and joined."""
+    tables = (
+        "mat2vec", "onehot", "random", "magpie", "oliynyk", "skipatom", "mace_mp0",
+        "orb_v2", "chgnet", "sevennet", "mat2vec+magpie", "mat2vec+mace_mp0",
+        FOUR_TABLES,
+    )  # fmt: skip
+    configs = [("lg_dcnn", ModelConfig(element_table=t), DEFAULT) for t in tables]
+    return on_choice(configs)
+
+
+def leaks() -> list[RunSpec]:
+    """The published forward pass, and the leaks closed one at a time."""
+    mixed = replace(DEFAULT, batching="mixed")
+    paper = ModelConfig.paper(d=256)
+    configs = [
+        ("lg_dcnn", paper, mixed),
+        ("lg_dcnn", replace(paper, padding="masked"), DEFAULT),
+        ("lg_dcnn", replace(paper, order="canonical"), mixed),
+        ("lg_dcnn", replace(paper, padding="masked", order="canonical"), DEFAULT),
+    ]
+    return on_choice(configs)
+
+
+def published() -> list[RunSpec]:
+    """The published network and recipe, in full, on one task."""
+    task, fold = CHOICE[0]
+    return [
+        RunSpec(task, "lg_dcnn", fold, s, ModelConfig.paper(), TrainConfig.paper(s))
+        for s in SEEDS
+    ]
+
+
+LISTS: dict[str, Callable[[], list[RunSpec]]] = {
+    "recipe": recipe,
+    "main": main_grid,
+    "single": single,
+    "forest": forest,
+    "best": best,
+    "samples": samples,
+    "lengths": lengths,
+    "vectors": vectors,
+    "leaks": leaks,
+    "published": published,
+}
+KEPT = {"main", "single", "forest", "best"}  # lists whose predictions are kept
+
+
+def main() -> int:
+    """Run the lists named."""
+    parser = argparse.ArgumentParser(description="Run the book's experiments.")
+    parser.add_argument("lists", nargs="+", choices=LISTS)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    failed = 0
+    for name in options.lists:
+        grid = LISTS[name]()
+        kept = PREDICTIONS if name in KEPT else None
+        path = options.out / f"{name}.csv"
+        failed += run_grid(grid, path, name != "recipe", kept, options.jobs)
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
