@@ -142,9 +142,9 @@ def count_environments(
     method
         ``"leader"`` or ``"complete"``.
     rule
-        ``"standard"``: max |Ra - Rb| <= t. ``"paper"``: the published code's, which
-        for n = 3 takes absolute values first and compares strictly,
-        max ||Ra| - |Rb|| < t.
+        ``"standard"``: ``max |Ra - Rb| <= t``. ``"paper"``: the published code's,
+        which for n = 3 takes absolute values first and compares strictly,
+        ``max ||Ra| - |Rb|| < t``.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 
 class Lamb(Optimizer):
-    """Adam's step, rescaled for each tensor by |weights| / |step|.
+    """Adam's step, rescaled for each tensor by ``|weights| / |step|``.
 
     As published for L-G-DCNN: no bias correction, and the weight norm clipped to 10.
 
