@@ -24,7 +24,7 @@ from matplotlib.axes import Axes
 #: Class of what makes no sense without a kernel; the book's style sheet hides it.
 LIVE_ONLY = "live-only"
 SVG = "image/svg+xml"
-_DPI = 110  # of pictures in pixels: sharp at the width of a page
+_DPI = 144  # of pictures in pixels: sharp at the width of a page
 _SLIDER_MAX = 12  # more settings than this make a menu
 
 
@@ -45,29 +45,26 @@ class Picture:
     data: bytes
 
     @classmethod
-    def of(
-        cls, ax: Axes, alt: str, formats: Sequence[str] = ("svg", "webp")
-    ) -> Picture:
-        """Keep the smallest of some formats of a figure, and close the figure."""
-        figure = ax.get_figure(root=True)
+    def of(cls, drawn: Axes | str, alt: str, kind: str = "webp") -> Picture:
+        """Keep a figure as ``webp`` or ``png``, and close it.
+
+        Parameters
+        ----------
+        drawn
+            Axes of the figure, or a finished SVG text, which is taken as it is.
+        """
+        if isinstance(drawn, str):
+            return cls(alt, SVG, drawn.encode())
+        figure = drawn.get_figure(root=True)
         assert figure is not None
-        found = {}
-        for kind in formats:
-            options: dict[str, Any] = {"metadata": {"Date": None}}
-            if kind != "svg":
-                options = {"dpi": _DPI}
-            if kind == "webp":
-                options["pil_kwargs"] = {"lossless": True, "quality": 100, "method": 4}
-            buffer = io.BytesIO()
-            with rc_context({"svg.hashsalt": "lgdcnn", "savefig.bbox": "tight"}):
-                figure.savefig(buffer, format=kind, **options)
-            found[kind] = buffer.getvalue()
+        buffer, options = io.BytesIO(), {"lossless": True} if kind == "webp" else {}
+        with rc_context({"savefig.bbox": "tight"}):
+            figure.savefig(buffer, format=kind, dpi=_DPI, pil_kwargs=options)
         plt.close(figure)
-        kind = min(found, key=lambda name: len(found[name]))
-        return cls(alt, SVG if kind == "svg" else f"image/{kind}", found[kind])
+        return cls(alt, f"image/{kind}", buffer.getvalue())
 
     @property
-    def html(self) -> str:
+    def img(self) -> str:
         """An ``img`` element that carries its data with it."""
         data = base64.b64encode(self.data).decode()
         return (
@@ -112,7 +109,7 @@ class Explorer:
         ask: tuple[str, Callable[[str], Axes]] | None = None,
     ) -> None:
         first = start or [options[0] for options in settings.values()]
-        self.still = Picture.of(draw(*first), describe(*first), formats=("png",))
+        self.still = Picture.of(draw(*first), describe(*first), kind="png")
         chosen = [list(options) for options in settings.values()]
         places = product(*(range(len(options)) for options in chosen))
         self.pages = {}
@@ -157,7 +154,7 @@ def _pictures(
     view = ipywidgets.HTML()
 
     def show(_: Any = None) -> None:
-        view.value = pages[tuple(control.index for control in controls)].html
+        view.value = pages[tuple(control.index for control in controls)].img
 
     for control in controls:
         control.observe(show, "index")
@@ -171,7 +168,7 @@ def _stack(
     place: tuple[int, ...],
 ) -> ipywidgets.Widget:
     if len(place) == len(controls):
-        return ipywidgets.HTML(pages[place].html)
+        return ipywidgets.HTML(pages[place].img)
     control = controls[len(place)]
     n = len(control.options)
     children = [_stack(controls, pages, (*place, i)) for i in range(n)]
@@ -193,7 +190,7 @@ def _question(label: str, draw: Callable[[str], Axes]) -> ipywidgets.Widget:
         except ValueError as error:
             answer.value = f"<p>{html.escape(str(error))}</p>"
         else:
-            answer.value = found.html if found else ""
+            answer.value = found.img if found else ""
 
     field.observe(show, "value")
     box = ipywidgets.VBox([field, answer])

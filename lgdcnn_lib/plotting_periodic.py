@@ -144,7 +144,7 @@ def periodic_svg(
     )
     ends = np.linspace(*limits, 5)
     ticks = "".join(
-        f'<text x="{30 + 21.5 * i:g}" y="23.5">{value:g}</text>'
+        f'<text x="{30 + 21.5 * i:g}" y="23.5">{f"{value:g}".replace("-", "−")}</text>'
         for i, value in enumerate(ends)
     )
     return (

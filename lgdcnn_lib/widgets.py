@@ -119,12 +119,10 @@ def element_explorer(
         for layer, v in vectors.items()
     }
 
-    def draw(element: str, layer: str) -> Axes:
+    def draw(element: str, layer: str) -> str:
         label = f"similarity to {element}, layer {layer}"
         values = alike[layer][element].to_dict()
-        return plotting.periodic_table(
-            values, label, plotting.DIVERGING, limits=(-1, 1)
-        )
+        return plotting.periodic_svg(values, label, plotting.DIVERGING, marked=element)
 
     def describe(element: str, layer: str) -> str:
         nearest = alike[layer][element].drop(element).nlargest(3).index

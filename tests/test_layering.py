@@ -30,7 +30,7 @@ FLOORS = (
         "plotting_models",
         "plotting_periodic",
     },
-    {"plotting"},
+    {"plotting", "explorer"},
     {"widgets"},
     {"cli"},
     {"__main__"},

@@ -1,6 +1,7 @@
 """Figures: what is drawn and labelled, and that nothing else is touched."""
 
 import itertools
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -21,7 +22,33 @@ Y = np.random.default_rng(0).normal(100, 30, size=200)
 HISTORY = pd.DataFrame(
     {"epoch": [1, 2, 3, 4], "val_error": [9.0, np.nan, 7.0, 8.0], "train_loss": 0.1}
 )
+SPACE = np.random.default_rng(1).normal(size=(3, 2))
+LINE = pd.DataFrame(
+    {"x": [0.1, 0.5, 0.9], "prediction": [-1.0, -2, -1], "std": 0.1, "base": -1.5}
+).assign(Cu=[0.1, -0.2, 0.3], O=[0.4, -0.3, 0.2])
+KNOWN = pd.DataFrame(
+    {"x": [0.5, 0.6], "target": [-2, -1.8], "split": ["train", "test"]}
+)
+CORNERS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.2, 0.2, 0.6]])
+MOVES = {"first": [0, 0, 0, 1, 1, 2], "last": [5, 5, 7, 7, 7, 9]}
 FIGURES = {
+    "alluvial": lambda ax: plotting.alluvial(MOVES, 2, ax),
+    "distance_map": lambda ax: plotting.distance_map([MATRIX, -MATRIX], ax=ax),
+    "composition_curve": lambda ax: plotting.composition_curve(
+        LINE, "energy (eV)", "O", KNOWN, ax
+    ),
+    "contribution_curves": lambda ax: plotting.contribution_curves(
+        LINE, ["Cu", "O"], "eV", ax
+    ),
+    "element_map": lambda ax: plotting.element_map(
+        SPACE, ["H", "Li", "O"], {"H": 1, "O": 16}, "group", ax=ax
+    ),
+    "error_by_bin": lambda ax: plotting.error_by_bin(
+        [1, 2, 2, 3], [1, 2, 4, 3], "elements", "eV", [1, 2, 3], ax=ax
+    ),
+    "ternary_map": lambda ax: plotting.ternary_map(
+        CORNERS, [0, 1, 2, 3], ["Li", "Co", "O"], "energy (eV)", ax=ax
+    ),
     "cecv_curves": lambda ax: plotting.cecv_curves({"lstm": CURVE}, ax=ax),
     "environment_matrix": lambda ax: plotting.environment_matrix(
         MATRIX, ["O", "Si", "Mg"], ax
@@ -36,6 +63,9 @@ FIGURES = {
     "histogram": lambda ax: plotting.histogram(Y, "bulk modulus", "GPa", ax=ax),
     "periodic_table": lambda ax: plotting.periodic_table({"Si": 1, "O": 2}, "N", ax=ax),
 }
+
+
+WITHOUT_AXES = {"periodic_table", "ternary_map"}
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +103,7 @@ def test_makes_one_figure_of_its_own(name, tmp_path):
     assert (tmp_path / "figure.png").stat().st_size > 2000
 
 
-@pytest.mark.parametrize("name", sorted(set(FIGURES) - {"periodic_table"}))
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - WITHOUT_AXES))
 def test_axes_say_what_they_are(name):
     ax = FIGURES[name](None)
     if name != "environment_matrix":  # its ticks are the elements
@@ -202,7 +232,102 @@ def test_heatmap_puts_the_largest_cluster_on_top():
         plotting.environment_heatmap([np.eye(3), np.eye(4)], [0, 1])
 
 
+def test_distance_map_shows_the_largest_difference():
+    ax = plotting.distance_map([MATRIX, MATRIX, MATRIX - 0.25 * (1 - np.eye(3))], 0.4)
+    shown = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(shown[0], [0, 0, 0.25])
+    assert ax.images[0].get_clim() == (0, 0.4)
+    with pytest.raises(ValueError, match="same size"):
+        plotting.distance_map([np.eye(3), np.eye(4)])
+
+
+def heights(collection):
+    """Height of a ribbon at its two ends."""
+    x, y = collection.get_paths()[0].vertices.T
+    return [np.ptp(y[x == end]) for end in (x.min(), x.max())]
+
+
+def test_alluvial_keeps_every_compound():
+    ax = plotting.alluvial(MOVES, n_largest=2)
+    ribbons = [heights(ribbon) for ribbon in ax.collections]
+    np.testing.assert_allclose([start for start, _ in ribbons], [e for _, e in ribbons])
+    assert sorted(round(start) for start, _ in ribbons) == [1, 1, 2, 2]
+    assert sum(start for start, _ in ribbons) == pytest.approx(6)
+    blocks = [(round(bar.get_x(), 2), bar.get_height()) for bar in ax.patches]
+    assert blocks == [
+        (-0.06, 3),
+        (-0.06, 2),
+        (-0.06, 1),
+        (0.94, 3),
+        (0.94, 2),
+        (0.94, 1),
+    ]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["first", "last"]
+    with pytest.raises(ValueError, match="two layers"):
+        plotting.alluvial({"first": [0, 1]})
+    with pytest.raises(ValueError, match="equal length"):
+        plotting.alluvial({"first": [0, 1], "last": [0]})
+
+
+# --- elements ---
+
+
+def test_element_map_places_and_colours():
+    ax = plotting.element_map(SPACE, ["H", "Li", "O"], {"H": 1, "O": 16}, "group")
+    assert texts(ax) == ["H", "Li", "O"]
+    np.testing.assert_allclose([t.get_position() for t in ax.texts], SPACE)
+    unknown, known = ax.collections
+    np.testing.assert_allclose(unknown.get_offsets(), SPACE[[1]])
+    np.testing.assert_array_equal(known.get_array(), [1, 16])
+    with pytest.raises(ValueError, match="2 symbols"):
+        plotting.element_map(SPACE, ["H", "Li"], {}, "group")
+
+
+def test_composition_curve_marks_what_is_known():
+    ax = plotting.composition_curve(LINE, "energy (eV)", "O", KNOWN)
+    band, train, test = ax.collections
+    low, high = band.get_paths()[0].vertices[:, 1].min(), -0.9
+    assert (low, band.get_paths()[0].vertices[:, 1].max()) == pytest.approx(
+        (-2.1, high)
+    )
+    np.testing.assert_allclose(train.get_offsets(), [[0.5, -2]])
+    np.testing.assert_allclose(test.get_offsets(), [[0.6, -1.8]])
+    labels = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert labels[-2:] == ["known, train", "known, test"]
+    assert len(plotting.composition_curve(LINE, "energy (eV)", "O").collections) == 1
+
+
+def test_contribution_curves_draw_every_part():
+    ax = plotting.contribution_curves(LINE, ["Cu", "O"], "eV")
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_allclose(drawn["O"], LINE["O"])
+    np.testing.assert_allclose(drawn["sum: prediction"], LINE["prediction"])
+    assert ax.get_ylabel() == "contribution (eV)"
+
+
+def test_ternary_map_puts_pure_elements_into_the_corners():
+    known = [[0.5, 0.5, 0, 1.0]]
+    ax = plotting.ternary_map(CORNERS, [0, 1, 2, 3], ["Li", "Co", "O"], "E (eV)", known)
+    corners = np.array([label.xy for label in ax.texts])
+    np.testing.assert_allclose(corners, [[0, 0], [1, 0], [0.5, np.sqrt(0.75)]])
+    assert texts(ax) == ["Li", "Co", "O"]
+    np.testing.assert_allclose(ax.collections[-1].get_offsets(), [[0.5, 0]])
+
+
 # --- models ---
+
+
+def test_error_by_bin_counts_everything_once():
+    errors = [1, 2, 4, -3, 9]
+    ax = plotting.error_by_bin([1, 2, 2, 3, 4], errors, "n", "eV", [1, 2, 3, 4])
+    means = [line.get_ydata()[0] for line in ax.lines[:-1]]
+    np.testing.assert_allclose(means, [1, 3, 6])
+    assert texts(ax) == ["1", "2", "2"]
+    assert ax.lines[-1].get_ydata()[0] == pytest.approx(19 / 5)
+    assert ax.get_ylabel() == "mean absolute error (eV)"
+    gap = plotting.error_by_bin([1, 3], [1, 2], "n", "eV", [1, 2, 3, 4], list("abc"))
+    assert [t.get_text() for t in gap.get_xticklabels()] == list("abc")
+    assert texts(gap) == ["1", "1"]
 
 
 def test_parity_and_residuals_carry_units_and_the_error():
@@ -297,6 +422,20 @@ def test_periodic_table_has_a_cell_for_each_element():
     logarithmic = plotting.periodic_table({"H": 1, "He": 100, "Li": 10}, "N", log=True)
     middle = logarithmic.patches[2].get_facecolor()
     assert middle == mpl.colormaps[plotting.SEQUENTIAL](0.5)
+
+
+def test_periodic_svg_colours_as_the_figure_does():
+    values = {"Si": 0.25, "O": -1, "Fe": np.nan}
+    picture = plotting.periodic_svg(values, "a < b", plotting.DIVERGING, marked="Si")
+    cells = ElementTree.fromstring(picture).findall("{*}path")[:118]
+    ax = plotting.periodic_table(values, "x", plotting.DIVERGING, limits=(-1, 1))
+    for cell, patch in zip(cells, ax.patches, strict=True):
+        assert cell.get("fill") == mpl.colors.to_hex(patch.get_facecolor())
+    assert [SYMBOLS[i + 1] for i, c in enumerate(cells) if c.get("stroke")] == ["Si"]
+    symbols = {e.text for e in ElementTree.fromstring(picture).findall(".//{*}text")}
+    assert set(SYMBOLS[1:]) | {"a < b", "−1", "1"} < symbols
+    with pytest.raises(ValueError, match="'Zz'"):
+        plotting.periodic_svg({"Zz": 1.0}, "N")
 
 
 def test_periodic_table_refuses():
