@@ -40,7 +40,8 @@ $(VENDOR): package.json package-lock.json tools/vendor.py $(READY)
 	@mkdir -p $(@D) && touch $@
 
 # Sphinx copies a changed style sheet only when some page is read again.
-.stamps/static: _config.yml $(wildcard book/_static/*.*) $(VENDOR)
+.stamps/static: _config.yml $(wildcard book/_static/*.*) $(VENDOR) book/contents.yml \
+		book/appendix/glossary.md tools/book_extension.py tools/pages.py
 	@rm -rf _build/.doctrees
 	@touch $@
 

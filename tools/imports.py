@@ -47,3 +47,14 @@ def needed(code: str) -> set[str]:
         found.add(name)
         todo |= module_imports(name) - found
     return found
+
+
+def imported_names(code: str) -> set[str]:
+    """What the code imports from the library's modules, as ``module.object``."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            package, _, module = node.module.partition(".")
+            if package == PACKAGE and module:
+                found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
