@@ -66,19 +66,23 @@ class _Recorded:
     def __init__(
         self, owner: GraphedStep, batch: CompositionBatch, target: Tensor
     ) -> None:
-        tensors = (batch.atomic_numbers, batch.fractions, target)
-        self.inputs = [tensor.clone() for tensor in tensors]
-        mine = CompositionBatch(
-            (), self.inputs[0], self.inputs[1], torch.ones_like(batch.mask), full=True
+        # The graph reads these very tensors at each replay: they must stay alive.
+        self.batch = CompositionBatch(
+            (),
+            batch.atomic_numbers.clone(),
+            batch.fractions.clone(),
+            torch.ones_like(batch.mask),
+            full=True,
         )
+        self.target = target.clone()
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, pool=owner.pool, stream=owner.stream):
-            self.loss = owner.step(mine, self.inputs[2])
+            self.loss = owner.step(self.batch, self.target)
 
     def replay(self, batch: CompositionBatch, target: Tensor) -> Tensor:
         """Put a batch where the graph reads, and run it."""
-        tensors = (batch.atomic_numbers, batch.fractions, target)
-        for mine, new in zip(self.inputs, tensors, strict=True):
-            mine.copy_(new)
+        self.batch.atomic_numbers.copy_(batch.atomic_numbers)
+        self.batch.fractions.copy_(batch.fractions)
+        self.target.copy_(target)
         self.graph.replay()
         return self.loss.clone()

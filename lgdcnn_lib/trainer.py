@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lgdcnn_lib import parallel
@@ -77,6 +77,9 @@ class Trainer:
         if config.averaging == "ema":
             average = get_ema_multi_avg_fn(config.ema_decay)
             self.ema = AveragedModel(model, multi_avg_fn=average)
+            for module in self.ema.modules():
+                if isinstance(module, nn.RNNBase):
+                    module.flatten_parameters()  # a copy on a GPU lies scattered
         elif config.averaging == "cycle":
             self.cycles = CycleAveraging(model)
         self.step: Step = GraphedStep(self.update) if self._recordable else self.update
