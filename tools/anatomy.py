@@ -124,13 +124,13 @@ def _figures(notebook: Notebook) -> Iterator[str]:
 
 
 def _figure_functions(notebook: Notebook) -> set[str]:
-    """Names that the chapter imports from the plotting module."""
+    """Names that the chapter imports from the modules that draw."""
     found: set[str] = set()
     for cell in _code(notebook):
         for node in ast.walk(ast.parse(source(cell))):
             if (
                 isinstance(node, ast.ImportFrom)
-                and node.module == "lgdcnn_lib.plotting"
+                and node.module in ("lgdcnn_lib.plotting", "lgdcnn_lib.widgets")
             ):
                 found |= {alias.asname or alias.name for alias in node.names}
     return {name for name in found if name.islower()} - {"use_style"}
