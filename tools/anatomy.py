@@ -128,9 +128,9 @@ def _figure_functions(notebook: Notebook) -> set[str]:
     found: set[str] = set()
     for cell in _code(notebook):
         for node in ast.walk(ast.parse(source(cell))):
-            if (
-                isinstance(node, ast.ImportFrom)
-                and node.module in ("lgdcnn_lib.plotting", "lgdcnn_lib.widgets")
+            if isinstance(node, ast.ImportFrom) and node.module in (
+                "lgdcnn_lib.plotting",
+                "lgdcnn_lib.widgets",
             ):
                 found |= {alias.asname or alias.name for alias in node.names}
     return {name for name in found if name.islower()} - {"use_style"}
