@@ -123,6 +123,13 @@ def provenance() -> dict[str, str]:
     }
 
 
+def start_process() -> None:
+    """Use one thread; on a GPU, multiply in TF32 (rows say so)."""
+    torch.set_num_threads(1)
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")
+
+
 def _hardware() -> str:
     threads = torch.get_num_threads()
     if not torch.cuda.is_available():
@@ -276,7 +283,7 @@ def run_grid(
         # Spawned, not forked: a forked process cannot use a GPU.
         context = multiprocessing.get_context("spawn")
         arguments = [(list(grid), path, test, predictions)] * jobs
-        with context.Pool(jobs, torch.set_num_threads, (1,)) as pool:
+        with context.Pool(jobs, start_process) as pool:
             return sum(pool.starmap(run_grid, arguments, chunksize=1))
     failed = 0
     for spec in grid:
