@@ -56,6 +56,9 @@ document.addEventListener("DOMContentLoaded", () => {
     )) {
       named.removeAttribute("aria-label");
     }
+    for (const fold of document.querySelectorAll("summary:has(.toctree-toggle)")) {
+      fold.setAttribute("aria-label", "Pages below");
+    }
     for (const list of document.querySelectorAll(".citation-list[role=list]")) {
       list.removeAttribute("role"); // its children are no list items
     }
