@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -23,7 +24,7 @@ from matplotlib.axes import Axes
 
 #: Class of what makes no sense without a kernel; the book's style sheet hides it.
 LIVE_ONLY = "live-only"
-SVG = "image/svg+xml"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _DPI = 144  # of pictures in pixels: sharp at the width of a page
 _SLIDER_MAX = 12  # more settings than this make a menu
 
@@ -45,23 +46,17 @@ class Picture:
     data: bytes
 
     @classmethod
-    def of(cls, drawn: Axes | str, alt: str, kind: str = "webp") -> Picture:
-        """Keep a figure as ``webp`` or ``png``, and close it.
-
-        Parameters
-        ----------
-        drawn
-            Axes of the figure, or a finished SVG text, which is taken as it is.
-        """
+    def of(cls, drawn: Axes | str, alt: str) -> Picture:
+        """Keep a figure, as pixels, and close it; an SVG text is kept as it is."""
         if isinstance(drawn, str):
-            return cls(alt, SVG, drawn.encode())
+            return cls(alt, "image/svg+xml", drawn.encode())
         figure = drawn.get_figure(root=True)
         assert figure is not None
-        buffer, options = io.BytesIO(), {"lossless": True} if kind == "webp" else {}
+        buffer, exact = io.BytesIO(), {"lossless": True}
         with rc_context({"savefig.bbox": "tight"}):
-            figure.savefig(buffer, format=kind, dpi=_DPI, pil_kwargs=options)
+            figure.savefig(buffer, format="webp", dpi=_DPI, pil_kwargs=exact)
         plt.close(figure)
-        return cls(alt, f"image/{kind}", buffer.getvalue())
+        return cls(alt, "image/webp", buffer.getvalue())
 
     @property
     def img(self) -> str:
@@ -97,7 +92,7 @@ class Explorer:
     view : VBox
         What a live front end or a page shows.
     still : Picture
-        Picture of the first setting, PNG or SVG.
+        That of the first setting: what print and pages without scripts show.
     """
 
     def __init__(
@@ -109,7 +104,6 @@ class Explorer:
         ask: tuple[str, Callable[[str], Axes]] | None = None,
     ) -> None:
         first = start or [options[0] for options in settings.values()]
-        self.still = Picture.of(draw(*first), describe(*first), kind="png")
         chosen = [list(options) for options in settings.values()]
         places = product(*(range(len(options)) for options in chosen))
         self.pages = {}
@@ -120,14 +114,18 @@ class Explorer:
             _control(name, options, value)
             for (name, options), value in zip(settings.items(), first, strict=True)
         )
+        place = tuple(control.index for control in self.controls)
+        self.still = self.pages[place]
         rows = [*self.controls, _pictures(self.controls, self.pages)]
         self.view = ipywidgets.VBox(rows + ([_question(*ask)] if ask else []))
 
     def _ipython_display_(self) -> None:
-        text = self.still.mime == SVG
-        data = self.still.data.decode() if text else self.still.data
-        display({self.still.mime: data}, raw=True)
-        display(self.view)
+        """Show the view where widgets live, and for pages a picture beside it."""
+        view = {"model_id": self.view.model_id, "version_major": 2, "version_minor": 0}
+        script = f'<script type="{WIDGET_VIEW}">{json.dumps(view)}</script>'
+        page = f'<div class="still">{self.still.img}</div>{script}'
+        bundle = {WIDGET_VIEW: view, "text/html": page, "text/plain": self.still.alt}
+        display(bundle, raw=True)
 
 
 def _control(name: str, options: Sequence[Any], value: Any) -> Any:

@@ -202,7 +202,13 @@ def variant_explorer(
     def draw(name: str) -> Axes:
         ax = plotting.cecv_curves({name: values[name]}, thresholds)
         for other in values.keys() - {name}:
-            ax.plot(thresholds, values[other], color=plotting.PALE, zorder=0)
+            ax.plot(
+                thresholds,
+                values[other],
+                color=plotting.PALETTE["grey"],
+                alpha=0.3,
+                zorder=0,
+            )
         ax.set_ylim(0, top)
         return ax
 

@@ -172,32 +172,79 @@ def test_page_works_from_a_file(visit, page):
     assert tab.locator("article h1").first.is_visible()
 
 
-def _seen(tab, output):
-    """The pictures that a widget shows now."""
+def _seen(output):
+    """The pictures that a widget shows now, and what they say is seen."""
     return output.locator("img, svg.plot, canvas").evaluate_all(
-        "found => found.filter((e) => e.checkVisibility()).map((e) => e.src || e.id)"
+        """found => found.filter((e) => e.checkVisibility())
+            .map((e) => [e.src || e.id, e.alt])"""
     )
 
 
+def _move(tab, control, how):
+    """Change a slider or a menu by key or by mouse."""
+    control.scroll_into_view_if_needed()
+    menu = control.evaluate("e => e.tagName") == "SELECT"
+    if how == "key":
+        control.press("ArrowDown" if menu else "ArrowRight")
+    elif menu:  # its list is drawn by the system, out of the page
+        control.select_option(index=1)
+    else:
+        box = control.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]")
+        box = box.bounding_box()
+        x, y = box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2
+        tab.mouse.click(x, y)
+    tab.wait_for_timeout(300)
+
+
+@pytest.mark.parametrize("base", ["http", "file"])
 @pytest.mark.parametrize("how", ["key", "mouse"])
 @pytest.mark.parametrize("page", WITH_WIDGETS)
-def test_sliders_change_their_picture(visit, page, how):
+def test_controls_change_their_picture(visit, address, page, how, base):
+    tab = visit(page, base=address if base == "http" else SITE.as_uri() + "/")
+    tab.locator(".jupyter-widgets").first.wait_for()
+    tab.wait_for_timeout(500)
+    outputs = tab.locator("div.cell_output:has(.jupyter-widgets)")
+    assert outputs.count(), "the page has widgets, but none came alive"
+    for output in outputs.all():
+        controls = output.locator(".noUi-handle, select").all()
+        assert controls, "a widget has nothing to move"
+        for control in controls:
+            before = _seen(output)
+            assert before, "the widget shows no picture"
+            assert all(len(alt.split()) > 3 for _, alt in before)
+            _move(tab, control, how)
+            after = _seen(output)
+            assert [source for source, _ in after] != [source for source, _ in before]
+            assert [alt for _, alt in after] != [alt for _, alt in before]
+    assert tab.trouble == []
+
+
+@pytest.mark.parametrize("page", WITH_WIDGETS[:3])
+def test_a_slider_says_the_value_that_is_seen(visit, page):
+    tab = visit(page)
+    handles = tab.locator(".noUi-handle")
+    handles.first.wait_for()
+    for handle in handles.all():
+        handle.press("ArrowRight")
+        tab.wait_for_timeout(100)
+        slider = handle.locator("xpath=ancestor::*[contains(@class, 'widget-slider')]")
+        seen = slider.locator(".widget-readout").inner_text()
+        assert handle.get_attribute("aria-valuetext") == seen
+        assert handle.get_attribute("aria-label")
+
+
+@pytest.mark.parametrize("page", WITH_WIDGETS)
+def test_print_and_readers_without_scripts_get_a_picture(browser, address, visit, page):
     tab = visit(page)
     tab.locator(".jupyter-widgets").first.wait_for()
-    outputs = tab.locator("div.cell_output:has(.noUi-handle)")
-    assert outputs.count(), "the page has widgets, but no slider came alive"
-    for i in range(outputs.count()):
-        output = outputs.nth(i)
-        before = _seen(tab, output)
-        assert before, "the widget shows no picture"
-        if how == "key":
-            output.locator(".noUi-handle").first.press("ArrowRight")
-        else:
-            track = output.locator(".noUi-target").first
-            track.scroll_into_view_if_needed()
-            box = track.bounding_box()
-            x, y = box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2
-            tab.mouse.click(x, y)
-        tab.wait_for_timeout(300)
-        assert _seen(tab, output) != before
-    assert tab.trouble == []
+    stills = tab.locator(".still").all()
+    assert stills
+    assert not any(still.is_visible() for still in stills)
+    assert not any(field.is_visible() for field in tab.locator(".live-only").all())
+    tab.emulate_media(media="print")
+    assert all(still.is_visible() for still in stills)
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(address + page)
+    assert all(still.is_visible() for still in plain.locator(".still").all())
+    context.close()

@@ -129,18 +129,16 @@ def test_many_settings_make_a_menu_and_few_a_slider():
     assert kinds == ["SelectionSlider", "Dropdown"]
 
 
-def test_a_still_picture_comes_before_the_live_one(monkeypatch):
+def test_a_still_picture_goes_with_the_live_one(monkeypatch):
     said = []
-    monkeypatch.setattr(explorer, "display", lambda *args, **options: said.append(args))
-    found = small(start=[3, "a"])
+    monkeypatch.setattr(explorer, "display", lambda what, raw: said.append(what))
+    found = small(start=[3, "b"])
     found._ipython_display_()
-    (still,), (view,) = said
-    assert list(still) == ["image/png"]
-    assert still["image/png"][:4] == b"\x89PNG"
-    assert view is found.view
-    element = EXPLORERS["element"]()
-    element._ipython_display_()
-    assert said[2][0]["image/svg+xml"].startswith("<svg")
+    [bundle] = said
+    assert bundle[explorer.WIDGET_VIEW]["model_id"] == found.view.model_id
+    assert found.pages[2, 1].img in bundle["text/html"]
+    assert f'"model_id": "{found.view.model_id}"' in bundle["text/html"]
+    assert bundle["text/plain"] == "A bar of height 3, b"
 
 
 def typed(found, text):

@@ -35,6 +35,11 @@ document.addEventListener("DOMContentLoaded", () => {
       const label = handle.closest(".jupyter-widgets")?.querySelector(".widget-label");
       handle.setAttribute("aria-label", label?.textContent || "value");
     }
+    // The value that is seen, not its place among the options.
+    for (const readout of document.querySelectorAll(".widget-readout")) {
+      const handle = readout.parentElement.querySelector(".noUi-handle");
+      handle?.setAttribute("aria-valuetext", readout.textContent);
+    }
     for (const icon of document.querySelectorAll(".jupyter-button:not([aria-label]) > i")) {
       const name = Object.keys(ICONS).find((key) => icon.classList.contains(key));
       if (name) icon.parentElement.setAttribute("aria-label", ICONS[name]);
