@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 # A page that is built wants no progress bars.
 export TQDM_DISABLE := 1
 
-.PHONY: help setup book serve notebooks test lint unit site data checkpoints lock clean
+.PHONY: help setup book serve notebooks student instructor student-check instructor-check test lint unit site data checkpoints lock clean
 
 help: ## list the targets
 	@echo "make book builds the site, make test checks everything. All targets:"
@@ -59,6 +59,21 @@ serve: book ## build the site and serve it at http://127.0.0.1:8000
 notebooks: $(READY) ## run the chapters whose code, library or data changed
 	@echo "== Running the chapters that need it"
 	@$(BIN)/python tools/execute.py --workers $(WORKERS)
+
+student: $(READY) ## write the students' notebooks, without solutions, into build/student
+	@$(BIN)/python tools/student.py student
+
+instructor: $(READY) ## write the instructors' notebooks, with solutions, into build/instructor
+	@$(BIN)/python tools/student.py instructor
+
+student-check: $(READY) ## run each student's notebook up to its first exercise
+	@echo "== Running the students' notebooks up to their first exercise"
+	@$(BIN)/python tools/student.py check --workers $(WORKERS)
+
+instructor-check: instructor ## run the instructors' notebooks to their end, if not yet run
+	@echo "== Running the instructors' notebooks that need it"
+	@find build/instructor -name '*.ipynb' | sort | \
+		xargs $(BIN)/python tools/execute.py --workers $(WORKERS)
 
 test: lint unit book site ## run everything that continuous integration runs
 
