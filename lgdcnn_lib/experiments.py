@@ -106,13 +106,12 @@ COLUMNS = (
 def provenance() -> dict[str, str]:
     """Commit, date, hardware, versions and command of this process.
 
-    Where there is no repository (an exported tree), the commit is ``$GIT_COMMIT``.
+    In an exported tree, which has no repository, set ``$GIT_COMMIT``.
     """
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False)
-    known = commit.stdout.strip() or os.environ.get("GIT_COMMIT", "unknown")
     return {
-        "commit": known,
+        "commit": os.environ.get("GIT_COMMIT") or commit.stdout.strip() or "unknown",
         "date": date.today().isoformat(),
         "hardware": _hardware(),
         "versions": (

@@ -4,7 +4,6 @@
     python tools/grid.py main --jobs 2       # lg_dcnn on all 31 tasks, 3 seeds
     python tools/grid.py single --jobs 2     # other networks, the smaller tasks
     python tools/grid.py forest --jobs 2     # random forests, the smaller tasks
-    python tools/grid.py best --jobs 2       # the best combination, for ensembles
     python tools/grid.py samples --jobs 2    # error against training size
     python tools/grid.py lengths --jobs 2    # error against the number of epochs
     python tools/grid.py vectors --jobs 2    # element vectors
@@ -43,8 +42,7 @@ CHOICE: tuple[tuple[str, int | None], ...] = (
 )
 FOUR_TABLES = "mat2vec+mace_mp0+orb_v2+magpie"
 DEFAULT = TrainConfig(batch_size="root", eval_every=1000)
-BEST = replace(DEFAULT, epochs=100)
-BEST_MODEL = ModelConfig(element_table=FOUR_TABLES)
+NETWORK = ModelConfig(element_table=FOUR_TABLES)  # what `recipe` chose
 
 
 def recipe() -> list[RunSpec]:
@@ -87,29 +85,20 @@ def smaller() -> list[str]:
 
 
 def main_grid() -> list[RunSpec]:
-    """The default network and recipe on every task; a whole seed before the next."""
-    grids = (specs(BENCHMARKS, ["lg_dcnn"], [s], DEFAULT, ModelConfig()) for s in SEEDS)
+    """L-G-DCNN with the chosen recipe on every task; a whole seed before the next."""
+    grids = (specs(BENCHMARKS, ["lg_dcnn"], [s], DEFAULT, NETWORK) for s in SEEDS)
     return [spec for grid in grids for spec in grid]
 
 
 def single() -> list[RunSpec]:
     """Other networks with the same recipe and budget."""
     models = ["lstm", "dcnn", "transformer"]
-    return specs(smaller(), models, [0], DEFAULT, ModelConfig())
+    return specs(smaller(), models, [0], DEFAULT, NETWORK)
 
 
 def forest() -> list[RunSpec]:
     """Random forests on composition features, and the mean."""
     return specs(smaller(), list(BASELINES), [0], DEFAULT, ModelConfig())
-
-
-def best() -> list[RunSpec]:
-    """Members of the ensembles: four tables, long training, element orders shuffled."""
-    grid = []
-    for seed in range(5):
-        tasks = smaller() if seed >= len(SEEDS) else BENCHMARKS
-        grid += specs(tasks, ["lg_dcnn"], [seed], BEST, BEST_MODEL)
-    return grid
 
 
 def on_choice(
@@ -137,9 +126,7 @@ def samples() -> list[RunSpec]:
                 for model in ("lg_dcnn", "transformer", "random_forest"):
                     train = replace(DEFAULT, seed=seed)
                     size = None if share == 1 else round(share * n)
-                    grid.append(
-                        RunSpec(task, model, fold, seed, ModelConfig(), train, size)
-                    )
+                    grid.append(RunSpec(task, model, fold, seed, NETWORK, train, size))
     return grid
 
 
@@ -147,7 +134,7 @@ def lengths() -> list[RunSpec]:
     """Error against the number of epochs, each a training of its own."""
     budgets = [replace(DEFAULT, epochs=n) for n in (2, 5, 10, 20, 40, 80, 160)]
     models = ("lg_dcnn", "transformer", "lstm", "dcnn")
-    return on_choice([(m, ModelConfig(), b) for b in budgets for m in models])
+    return on_choice([(m, NETWORK, b) for b in budgets for m in models])
 
 
 def vectors() -> list[RunSpec]:
@@ -188,14 +175,13 @@ LISTS: dict[str, Callable[[], list[RunSpec]]] = {
     "main": main_grid,
     "single": single,
     "forest": forest,
-    "best": best,
     "samples": samples,
     "lengths": lengths,
     "vectors": vectors,
     "leaks": leaks,
     "published": published,
 }
-KEPT = {"main", "single", "forest", "best"}  # lists whose predictions are kept
+KEPT = {"main", "single", "forest"}  # lists whose predictions are kept
 
 
 def main() -> int:
