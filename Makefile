@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 # A page that is built wants no progress bars.
 export TQDM_DISABLE := 1
 
-.PHONY: help setup book serve notebooks student instructor student-check instructor-check test lint unit site data checkpoints lock clean
+.PHONY: help setup book serve notebooks student instructor student-check instructor-check publish-to test lint unit site data checkpoints lock clean
 
 help: ## list the targets
 	@echo "make book builds the site, make test checks everything. All targets:"
@@ -91,6 +91,9 @@ site: $(VENDOR) ## test the built site, in Chromium too (make book first)
 	@echo "== Tests of the built site"
 	@tools/system.sh chromium
 	$(BIN)/pytest -n $(WORKERS) -m site
+
+publish-to: $(READY) ## write the address of the public repository everywhere (URL=…)
+	@$(BIN)/python tools/publish.py "$(URL)"
 
 data: $(READY) ## rebuild data/ from its sources and prove the checksums
 	@echo "== Rebuilding data/"

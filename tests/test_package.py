@@ -10,7 +10,7 @@ import pytest
 import colab
 import imports
 import lgdcnn_lib
-from notebooks import ROOT, repository_url
+from notebooks import ROOT
 
 SHIPPED_BY_COLAB = ("torch", "numpy", "pandas", "matplotlib", "scipy", "scikit-learn")
 
@@ -81,9 +81,3 @@ def test_versions_agree():
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
     package = json.loads((ROOT / "package.json").read_text("utf-8"))
     assert package["private"] is True
-
-
-def test_repository_address_is_the_same_everywhere():
-    address = repository_url()
-    for name in ("README.md", "CITATION.cff"):
-        assert address in (ROOT / name).read_text("utf-8"), name

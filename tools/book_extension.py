@@ -24,7 +24,7 @@ from sphinx.application import Sphinx
 import lgdcnn_lib
 import pages
 from contents import Chapter, chapters
-from notebooks import ROOT, repository_url
+from notebooks import ROOT, site_url
 
 GLOSSARY = "book/appendix/glossary"
 BIBLIOGRAPHY = "book/appendix/bibliography"
@@ -237,8 +237,7 @@ def _commit() -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx when to call what."""
-    owner, name = repository_url().split("/")[-2:]
-    app.config.html_baseurl = f"https://{owner}.github.io/{name}/"
+    app.config.html_baseurl = site_url()
     app.connect("builder-inited", prepare)
     app.connect("autodoc-process-docstring", link_chapters)
     app.connect("autodoc-skip-member", keep_own)

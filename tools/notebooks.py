@@ -50,6 +50,12 @@ def repository_url() -> str:
     return str(config["repository"]["url"])
 
 
+def site_url() -> str:
+    """Where GitHub Pages serves the built site of that repository."""
+    owner, name = repository_url().split("/")[-2:]
+    return f"https://{owner}.github.io/{name}/"
+
+
 def release_tag() -> str:
     """The tag that Colab clones: ``v`` and the version of the library."""
     text = (ROOT / "lgdcnn_lib" / "__init__.py").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@
 
 A student's notebook is the chapter without the cells tagged ``solution``, with an empty
 cell after each starter. An instructor's notebook says before each solution which
-exercise it answers; its code is the chapter's, so `tools/execute.py` need not run it again
-where the book is built.
+exercise it answers; its code is the chapter's, so `tools/execute.py` need not run it
+again where the book is built.
 """
 
 from __future__ import annotations
