@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 # A page that is built wants no progress bars.
 export TQDM_DISABLE := 1
 
-.PHONY: help setup book serve notebooks student instructor student-check instructor-check publish-to test lint unit site data checkpoints lock clean
+.PHONY: help setup book serve notebooks student instructor student-check instructor-check publish-to test lint unit site data checkpoints bench lock clean
 
 help: ## list the targets
 	@echo "make book builds the site, make test checks everything. All targets:"
@@ -102,6 +102,10 @@ data: $(READY) ## rebuild data/ from its sources and prove the checksums
 checkpoints: $(READY) ## train the nine networks of data/checkpoints anew (an hour or two)
 	@echo "== Training the networks of data/checkpoints, one after the other"
 	$(BIN)/python tools/cecv_study.py --again checkpoints
+
+bench: $(READY) ## measure speed and memory (eight minutes, on an idle machine)
+	@echo "== Measuring, into data/results/bench.csv"
+	$(BIN)/python tools/bench.py
 
 lock: $(READY) ## pin requirements.in anew in requirements.lock (UPGRADE=--upgrade)
 	@echo "== Resolving requirements.in"
