@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 # A page that is built wants no progress bars.
 export TQDM_DISABLE := 1
 
-.PHONY: help setup book serve notebooks student instructor student-check instructor-check publish-to test lint unit site data checkpoints bench lock clean
+.PHONY: help setup book serve notebooks student instructor student-check instructor-check figures colab-check links newest publish-to test lint unit site data checkpoints bench lock clean
 
 help: ## list the targets
 	@echo "make book builds the site, make test checks everything. All targets:"
@@ -91,6 +91,26 @@ site: $(VENDOR) ## test the built site, in Chromium too (make book first)
 	@echo "== Tests of the built site"
 	@tools/system.sh chromium
 	$(BIN)/pytest -n $(WORKERS) -m site
+
+figures: $(READY) ## export all figures as SVG and PNG, with captions, into build/figures
+	@echo "== Running the chapters whose figures are not there yet"
+	@$(BIN)/python tools/figures.py --workers $(WORKERS)
+
+colab-check: $(READY) ## run set-up cell and first chapter in an imitation of Colab
+	@echo "== Imitating Colab (a minute)"
+	@$(BIN)/python tools/colab_check.py
+
+links: $(READY) ## ask every address that the built site links to (make book first)
+	@$(BIN)/python tools/links.py
+
+newest: ## run the tests against the newest releases, in .venv-newest
+	@echo "== Making .venv-newest with the newest releases"
+	tools/system.sh venv "$(PYTHON)" .venv-newest
+	.venv-newest/bin/python -m pip install -q --upgrade pip
+	@# Without the pins, but with the bounds that say why (Sphinx, Jupyter Book).
+	sed 's/==[^ ]*//' requirements.in > .venv-newest/requirements.in
+	.venv-newest/bin/python -m pip install -q --upgrade -r .venv-newest/requirements.in -e .
+	.venv-newest/bin/pytest -n $(WORKERS) -m "not site"
 
 publish-to: $(READY) ## write the address of the public repository everywhere (URL=…)
 	@$(BIN)/python tools/publish.py "$(URL)"
