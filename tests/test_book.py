@@ -135,3 +135,31 @@ def test_packages_of_the_page_are_pinned_by_integrity_alone():
     assert packages
     assert all("integrity" in entry for entry in packages)
     assert not any("resolved" in entry for entry in packages)
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_chapter_leads_to_glossary_and_api(page):
+    article = soup(page).find("article")
+    terms = article.select('a.term[href*="glossary.html#term-"]')
+    assert terms
+    assert all(term.get("title", "").endswith(".") for term in terms)
+    assert article.select('p.objects a.object[href*="/api_"]')
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_says_when_it_was_verified_and_what_a_link_shows(page):
+    verified = soup(page).select_one("footer .verified").get_text()
+    what = "Last run" if page in CHAPTERS else "Built"
+    assert re.match(rf"{what} on \d+ \w+ \d{{4}} with lgdcnn_lib .+torch", verified)
+    facts = {
+        tag["property"]: tag["content"] for tag in soup(page).select("meta[property]")
+    }
+    assert facts["og:url"] == notebooks.site_url() + page
+    assert facts["og:image"].startswith(notebooks.site_url())
+    assert (SITE / facts["og:image"].removeprefix(notebooks.site_url())).exists()
+
+
+def test_library_objects_lead_to_the_chapters_that_derive_them():
+    page = soup("book/appendix/api_networks.html")
+    entry = page.find(id="lgdcnn_lib.layers.SoftAttention").find_parent("dl")
+    assert entry.select('a[href*="/10_attention.html"]')

@@ -248,3 +248,34 @@ def test_print_and_readers_without_scripts_get_a_picture(browser, address, visit
     plain.goto(address + page)
     assert all(still.is_visible() for still in plain.locator(".still").all())
     context.close()
+
+
+def _places(tab):
+    """Where the dots of the moving picture are."""
+    return tab.locator(".cecv-movie circle").evaluate_all(
+        "dots => dots.map((dot) => Math.round(dot.getBoundingClientRect().x))"
+    )
+
+
+def test_moving_picture_moves_until_it_is_paused(visit):
+    tab = visit("book/intro.html")
+    first = _places(tab)
+    tab.wait_for_timeout(2500)
+    assert _places(tab) != first
+    tab.locator("#cecv-pause").check()
+    paused = _places(tab)
+    tab.wait_for_timeout(2500)
+    assert _places(tab) == paused
+
+
+def test_moving_picture_stands_still_for_those_who_prefer_it(visit):
+    tab = visit("book/intro.html")
+    tab.emulate_media(reduced_motion="reduce")
+    first = _places(tab)
+    tab.wait_for_timeout(2500)
+    assert _places(tab) == first
+    assert not tab.locator("#cecv-pause").is_visible()
+    shown = tab.locator(".cecv-movie .captions span").evaluate_all(
+        "spans => spans.filter((s) => getComputedStyle(s).opacity === '1').length"
+    )
+    assert shown == 1

@@ -208,14 +208,17 @@ def describe_page(
 
 
 def verified(pagename: str) -> str:
-    """When the code of a page last ran, or the page was built, and with what."""
+    """When the code of a page last ran, and when and with what the page was built."""
     ran = _ran(pagename)
-    day = f"{ran or datetime.date.today():%d %B %Y}".lstrip("0")
-    what = "Last run" if ran else "Built"
     versions = [f"lgdcnn_lib {lgdcnn_lib.__version__}{_commit()}"]
     versions += [f"{name} {version(name)}" for name in PACKAGES]
     versions.append(f"Python {platform.python_version()}")
-    return f"{what} on {day} with {', '.join(versions)}."
+    built = f"Built on {_day(datetime.date.today())} with {', '.join(versions)}."
+    return f"Code last run on {_day(ran)}. {built}" if ran else built
+
+
+def _day(date: datetime.date) -> str:
+    return f"{date:%d %B %Y}".lstrip("0")
 
 
 def _ran(pagename: str) -> datetime.date | None:

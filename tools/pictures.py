@@ -230,11 +230,11 @@ def card(shown: Movie) -> Figure:
         "An executable book on networks that predict\na property from a formula, "
         "and on what\ntheir layers know of chemistry: CECV, L-G-DCNN"
     )
-    figure.text(0.05, 0.40, words, size=19, color=ink, va="center", linespacing=1.5)
+    figure.text(0.05, 0.40, words, size=18, color=ink, va="center", linespacing=1.5)
     figure.text(
         0.05, 0.12, "read · run · teach", size=19, color=PALETTE["blue"], weight="bold"
     )
-    axes = figure.add_axes((0.62, 0.2, 0.33, 0.62))
+    axes = figure.add_axes((0.65, 0.2, 0.31, 0.62))
     cecv_curves({"L-G-DCNN, last layer": shown.counts[1:] / shown.counts[0]}, ax=axes)
     axes.set_xticks(THRESHOLDS[1::2])
     return figure
