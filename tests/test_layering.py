@@ -22,6 +22,7 @@ FLOORS = (
     {"cecv", "inside"},
     {"baselines"},
     {"experiments", "tables"},
+    {"results"},
     {"plotting_style"},
     {
         "diagrams",

@@ -10,8 +10,9 @@
     python tools/grid.py leaks --jobs 2      # padding and order, as published and not
     python tools/grid.py published --jobs 2  # the published recipe, in full
 
-Each list writes ``data/results/<name>.csv`` and, where chapters need them, predictions
-to ``runs/predictions``. Several lists may be named: they are done in that order.
+Each list writes ``data/results/<name>.csv`` and, where chapters need them, predictions,
+packed into ``data/results/predictions`` at the end (``pack`` packs what there is).
+Several lists may be named: they are done in that order.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from lgdcnn_lib.benchmarks import BENCHMARKS
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs, start_process
 from lgdcnn_lib.models import ModelConfig
+from lgdcnn_lib.results import pack_predictions
 from lgdcnn_lib.training import TrainConfig
 
 RESULTS = data_dir() / "results"
@@ -116,7 +118,7 @@ def on_choice(
 
 
 def samples() -> list[RunSpec]:
-    """Error against training size, on four tasks, with as many steps at any size."""
+    """Error against training size, on four tasks, with as many epochs at any size."""
     tasks = (*CHOICE, ("CritExam__Ef", None))
     grid = []
     for task, fold in tasks:
@@ -187,17 +189,20 @@ KEPT = {"main", "single", "forest"}  # lists whose predictions are kept
 def main() -> int:
     """Run the lists named."""
     parser = argparse.ArgumentParser(description="Run the book's experiments.")
-    parser.add_argument("lists", nargs="+", choices=LISTS)
+    parser.add_argument("lists", nargs="+", choices=[*LISTS, "pack"])
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
     options = parser.parse_args()
     start_process()
     failed = 0
     for name in options.lists:
+        if name == "pack":
+            continue
         grid = LISTS[name]()
         kept = PREDICTIONS if name in KEPT else None
         path = options.out / f"{name}.csv"
         failed += run_grid(grid, path, name != "recipe", kept, options.jobs)
+    pack_predictions(PREDICTIONS, options.out / "predictions")
     return int(failed > 0)
 
 

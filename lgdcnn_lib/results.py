@@ -1,0 +1,153 @@
+"""Read what the grid has written: rows of results, and kept predictions.
+
+A Matbench task is scored as its leaderboard does: the mean over the five folds. A seed
+whose folds are not all there yet is left out of a summary, and counted as such.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS
+from lgdcnn_lib.elements import data_dir
+
+GROUP = ["task", "model", "recipe", "n_train"]
+RUN = ["model", "recipe", "seed", "fold"]
+
+
+def load_results(*names: str) -> pd.DataFrame:
+    """Read ``data/results/<name>.csv``, several of them one below the other.
+
+    Returns
+    -------
+    DataFrame
+        A row a run, with the columns of `experiments.COLUMNS`; ``fold`` and
+        ``n_train`` are text, empty where there is none.
+    """
+    text = {"fold": str, "n_train": str, "recipe": str}
+    tables = [
+        pd.read_csv(
+            data_dir() / f"results/{name}.csv",
+            dtype=text,
+            keep_default_na=False,
+            na_values={"test_error": [""], "val_error": [""]},
+        )
+        for name in names
+    ]
+    return pd.concat(tables, ignore_index=True).drop_duplicates(
+        [*GROUP, "fold", "seed"]
+    )
+
+
+def by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Average over the folds of each seed; leave seeds with missing folds out.
+
+    Returns
+    -------
+    DataFrame
+        task, model, recipe, n_train, seed, val_error, test_error (means over folds),
+        seconds (sum), n_parameters.
+    """
+    grouped = rows.groupby([*GROUP, "seed"], sort=False)
+    table = grouped.agg(
+        val_error=("val_error", "mean"),
+        test_error=("test_error", "mean"),
+        seconds=("seconds", "sum"),
+        n_parameters=("n_parameters", "first"),
+        folds=("fold", "nunique"),
+    ).reset_index()
+    needed = table["task"].map(folds_of)
+    complete: pd.DataFrame = table[table["folds"] == needed].drop(columns="folds")
+    return complete.reset_index(drop=True)
+
+
+def folds_of(task: str) -> int:
+    """Number of folds of a task: 5 for Matbench, else 1."""
+    return N_FOLDS if BENCHMARKS[task].collection == "matbench" else 1
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread over the seeds of each task, model, recipe and training size.
+
+    Returns
+    -------
+    DataFrame
+        task, model, recipe, n_train, n_seeds, val_error, test_error (means), spread
+        (sample standard deviation of the test error over seeds; NaN for one seed),
+        seconds (mean of a seed, all folds), n_parameters.
+    """
+    table: pd.DataFrame = (
+        by_seed(rows)
+        .groupby(GROUP, sort=False)
+        .agg(
+            n_seeds=("seed", "nunique"),
+            val_error=("val_error", "mean"),
+            test_error=("test_error", "mean"),
+            spread=("test_error", "std"),
+            seconds=("seconds", "mean"),
+            n_parameters=("n_parameters", "first"),
+        )
+        .reset_index()
+    )
+    return table
+
+
+def load_predictions(task: str, model: str = "lg_dcnn") -> pd.DataFrame:
+    """Read the kept predictions of a task.
+
+    Returns
+    -------
+    DataFrame
+        model, recipe, seed, fold, split (val, test), prediction, std; within a run and
+        a split in the row order of ``load_benchmark(task, fold)``.
+
+    Raises
+    ------
+    FileNotFoundError
+        When no predictions of the task are kept.
+    ValueError
+        When there are none of this model.
+    """
+    path = data_dir() / f"results/predictions/{task}.csv.xz"
+    if not path.exists():
+        raise FileNotFoundError(f"no predictions of {task} are kept in {path.parent}")
+    text = {"fold": str, "recipe": str}
+    table = pd.read_csv(path, dtype=text, keep_default_na=False)
+    found: pd.DataFrame = table[table["model"] == model].reset_index(drop=True)
+    if found.empty:
+        known = ", ".join(sorted(set(table["model"])))
+        raise ValueError(f"no predictions of {model!r} on {task}; there are: {known}")
+    return found
+
+
+def pack_predictions(folder: Path, out: Path) -> None:
+    """Gather the files of single runs into one file a task.
+
+    Parameters
+    ----------
+    folder
+        Files ``task-fold-model-seed-recipe.csv.xz`` that `save_predictions` wrote.
+    out
+        Folder of the files ``<task>.csv.xz``. Runs that are there already stay.
+    """
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for path in sorted(folder.glob("*.csv.xz")):
+        task, *parts = path.name.removesuffix(".csv.xz").split("-")
+        fold, model, seed, recipe = parts if len(parts) == 4 else ("", *parts)
+        table = pd.read_csv(path)
+        table = table.assign(model=model, recipe=recipe, seed=int(seed), fold=fold)
+        table = table[[*RUN, "split", "prediction", "std"]]
+        tables.setdefault(task, []).append(table)
+    out.mkdir(parents=True, exist_ok=True)
+    for task, runs in tables.items():
+        path = out / f"{task}.csv.xz"
+        text = {"fold": str, "recipe": str}
+        known = []
+        if path.exists():
+            known = [pd.read_csv(path, dtype=text, keep_default_na=False)]
+        done = {key for table in known for key in table.groupby(RUN).groups}
+        new = [run for run in runs if tuple(run.loc[0, RUN]) not in done]
+        if new:
+            pd.concat(known + new).to_csv(path, index=False, float_format="%.5g")

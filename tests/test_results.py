@@ -1,0 +1,95 @@
+"""Summaries count what is there, and kept predictions give the errors of their rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lgdcnn_lib import results
+from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark, score
+from lgdcnn_lib.experiments import COLUMNS, RunSpec, run, save_predictions
+from lgdcnn_lib.results import (
+    by_seed,
+    load_predictions,
+    load_results,
+    pack_predictions,
+    summary,
+)
+
+
+def rows(task, folds, seeds, **more):
+    records = [
+        {"task": task, "fold": fold, "model": "m", "seed": seed, "recipe": "r"}
+        | {"n_train": "", "val_error": 1.0, "test_error": seed + 0.1 * i}
+        | {"seconds": 2.0, "n_parameters": 7} | more
+        for seed in seeds
+        for i, fold in enumerate(folds)
+    ]  # fmt: skip
+    return pd.DataFrame(records)
+
+
+def test_a_summary_by_hand():
+    five = rows("matbench_steels", "01234", (0, 1, 2))
+    [line] = summary(five).to_dict("records")
+    assert line["test_error"] == pytest.approx(1.2)  # folds: + 0.2; seeds: 0, 1, 2
+    assert line["spread"] == pytest.approx(1.0)
+    assert (line["n_seeds"], line["seconds"]) == (3, 10)
+
+
+def test_a_seed_with_missing_folds_is_left_out():
+    whole, part = (
+        rows("matbench_steels", "01234", (0,)),
+        rows("matbench_steels", "01", (1,)),
+    )
+    table = by_seed(pd.concat([whole, part]))
+    assert table["seed"].tolist() == [0]
+    one = rows("aflow__Egap", [""], (0, 1))
+    assert by_seed(one)["seed"].tolist() == [0, 1]
+    assert np.isnan(summary(rows("aflow__Egap", [""], (4,)))["spread"][0])
+
+
+def test_shipped_rows_are_whole():
+    names = ["main", "recipe"]
+    table = load_results(*names)
+    assert list(table) == list(COLUMNS)
+    assert set(table["task"]) <= set(BENCHMARKS)
+    assert table["val_error"].notna().all()
+    assert load_results("recipe")["test_error"].isna().all()  # chosen by validation
+    assert (table["commit"].str.len() >= 7).all()
+    assert table["hardware"].str.startswith(("cpu", "cuda")).all()
+
+
+def test_kept_predictions_give_the_errors_of_their_rows():
+    """Any error of the grid can be computed again from the data and the predictions."""
+    table = load_results("main").set_index(["task", "seed", "fold"])
+    for name in ("matbench_log_kvrh", "CritExam__Ed"):
+        for (seed, fold, split), part in load_predictions(name).groupby(
+            ["seed", "fold", "split"]
+        ):
+            task = load_benchmark(name, fold=int(fold) if fold else None)
+            truth = task.test if split == "test" else task.val
+            error = score(task.metric, truth["target"], part["prediction"])
+            assert error == pytest.approx(
+                table.loc[(name, seed, fold), f"{split}_error"], rel=1e-3
+            )
+
+
+def test_packing_keeps_each_run_once(tmp_path, monkeypatch):
+    specs = [RunSpec("matbench_steels", "mean", fold) for fold in (0, 1)]
+    for spec in specs:
+        row, predictions = run(spec)
+        save_predictions(tmp_path / "runs", spec, predictions)
+    out = tmp_path / "results" / "predictions"
+    for _ in range(2):
+        pack_predictions(tmp_path / "runs", out)
+    monkeypatch.setattr(results, "data_dir", lambda: tmp_path)
+    kept = load_predictions("matbench_steels", "mean")
+    task = load_benchmark("matbench_steels", fold=1)
+    assert kept.groupby("fold")["split"].value_counts()["1", "test"] == len(task.test)
+    last = kept[(kept["fold"] == "1") & (kept["split"] == "test")]["prediction"]
+    assert score("mae", task.test["target"], last) == pytest.approx(
+        row["test_error"], rel=1e-4
+    )
+    with pytest.raises(ValueError, match="there are: mean"):
+        load_predictions("matbench_steels")
+    with pytest.raises(FileNotFoundError, match="no predictions of aflow__Egap"):
+        load_predictions("aflow__Egap")
