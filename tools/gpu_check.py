@@ -1,9 +1,10 @@
 """Check, on a machine with a CUDA GPU, what tests elsewhere cannot see.
 
-    python tools/gpu_check.py
+    python tools/gpu_check.py [TABLE.csv]
 
 A recorded training equals an ordinary one; it agrees with the processor; and it is
-faster. The exit status is 1 where one of these fails, or where there is no GPU.
+faster. The numbers go into a table (``data/results/gpu_check.csv`` holds those of one
+run). The exit status is 1 where one of these fails, or where there is no GPU.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import torch
 
 from lgdcnn_lib.benchmarks import Task, load_benchmark
+from lgdcnn_lib.experiments import provenance
 from lgdcnn_lib.graphs import GraphedStep
 from lgdcnn_lib.models import MODELS, ModelConfig, build_model
 from lgdcnn_lib.training import TrainConfig, Trainer
@@ -59,21 +62,26 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("no CUDA GPU here: nothing was checked")
         return 1
-    print(torch.cuda.get_device_name(), torch.__version__)
-    wrong = []
+    wrong, rows = [], []
     for name in MODELS:
         cpu = losses(name, "cpu", False)
         ordinary = losses(name, "cuda", False)
         replayed = losses(name, "cuda", True)
-        gaps = abs(replayed / ordinary - 1).max(), abs(ordinary / cpu - 1).max()
-        times = seconds(name, False), seconds(name, True)
-        print(
-            f"{name:15} recorded against ordinary {gaps[0]:.1e}, GPU against CPU "
-            f"{gaps[1]:.1e}; {times[0]:.3f} s an epoch, recorded {times[1]:.3f} s",
-            flush=True,
-        )
-        if gaps[0] > 1e-3 or gaps[1] > 2e-2 or times[1] > times[0]:
+        row = {
+            "model": name,
+            "recorded_against_ordinary": abs(replayed / ordinary - 1).max(),
+            "gpu_against_cpu": abs(ordinary / cpu - 1).max(),
+            "ordinary_epoch_s": round(seconds(name, False), 3),
+            "recorded_epoch_s": round(seconds(name, True), 3),
+        }
+        rows.append(row | provenance())
+        print(row, flush=True)
+        exact = row["recorded_against_ordinary"] <= 1e-3
+        near = row["gpu_against_cpu"] <= 2e-2
+        if not (exact and near and row["recorded_epoch_s"] < row["ordinary_epoch_s"]):
             wrong.append(name)
+    if len(sys.argv) > 1:
+        pd.DataFrame(rows).to_csv(sys.argv[1], index=False, float_format="%.2g")
     print("wrong:", wrong or "nothing")
     return int(bool(wrong))
 
