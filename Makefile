@@ -8,12 +8,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 VENDOR := .stamps/vendor
 WORKERS ?= 2
+LISTS ?= main
 # One thread a process: the checks keep both cores busy with processes.
 export OMP_NUM_THREADS ?= 1
 # A page that is built wants no progress bars.
 export TQDM_DISABLE := 1
 
-.PHONY: help setup book serve notebooks student instructor student-check instructor-check figures colab-check links newest publish-to test lint unit site data checkpoints bench lock clean
+.PHONY: help setup book serve notebooks student instructor student-check instructor-check figures colab-check links newest publish-to test lint unit site data checkpoints grid results gpu-check bench lock clean
 
 help: ## list the targets
 	@echo "make book builds the site, make test checks everything. All targets:"
@@ -122,6 +123,15 @@ data: $(READY) ## rebuild data/ from its sources and prove the checksums
 checkpoints: $(READY) ## train the nine networks of data/checkpoints anew (an hour or two)
 	@echo "== Training the networks of data/checkpoints, one after the other"
 	$(BIN)/python tools/cecv_study.py --again checkpoints
+
+grid: $(READY) ## run the experiments that have no row yet (days; LISTS=main by default)
+	@echo "== Running the experiments; a finished run has its row in data/results at once"
+	$(BIN)/python tools/grid.py $(LISTS) --jobs $(WORKERS)
+
+results: notebooks figures ## make every table and figure anew from the rows of data/results
+
+gpu-check: $(READY) ## check on a CUDA GPU what tests elsewhere cannot see
+	$(BIN)/python tools/gpu_check.py
 
 bench: $(READY) ## measure speed and memory (eight minutes, on an idle machine)
 	@echo "== Measuring, into data/results/bench.csv"
