@@ -29,6 +29,7 @@ from notebooks import ROOT, site_url
 GLOSSARY = "book/appendix/glossary"
 BIBLIOGRAPHY = "book/appendix/bibliography"
 CACHE = ROOT / "_build" / ".jupyter_cache"
+PLAIN = (nodes.emphasis, nodes.strong)
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn")
 
 
@@ -99,7 +100,8 @@ def link_words(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     todo = {term for term in anchors if term in definitions()}
     for paragraph in list(doctree.findall(nodes.paragraph)):
         for text in list(paragraph.findall(nodes.Text)):
-            if todo and text.parent is paragraph:
+            plain = isinstance(text.parent, PLAIN) and text.parent.children == [text]
+            if todo and (text.parent is paragraph or plain):
                 text.parent.replace(text, list(_linked(app, docname, text, todo)))
     _link_objects(app, doctree, docname)
 
