@@ -23,6 +23,7 @@ from lgdcnn_lib.plotting_models import (
     learning_curve,
     parity,
     ranking,
+    relative_errors,
     residuals,
     with_unit,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "periodic_svg",
     "periodic_table",
     "ranking",
+    "relative_errors",
     "residuals",
     "ternary_map",
     "use_style",

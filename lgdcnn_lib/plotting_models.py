@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from lgdcnn_lib.plotting_style import PALE, PALETTE, WIDTH, line_style, new_axes
 
@@ -159,6 +160,53 @@ def ranking(
     return ax
 
 
+def relative_errors(
+    ratios: Mapping[str, Mapping[str, float]],
+    label: str,
+    spread: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot the errors of models on many tasks as multiples of a reference error.
+
+    Parameters
+    ----------
+    ratios
+        Model -> task -> error over reference error. The first model is drawn full, and
+        its tasks are the rows, its best on top; the others are drawn open.
+    label
+        Of the axis: whose error is 1.
+    spread
+        Task -> standard deviation of the first model's ratio.
+    """
+    first, *others = ratios
+    ours = ratios[first]
+    tasks = sorted(ours, key=ours.__getitem__)
+    ax, _ = new_axes(ax, WIDTH, 1.4 + 0.3 * len(tasks))
+    ax.axvline(1, color=PALETTE["grey"], linewidth=1.2, zorder=1)
+    for i, name in enumerate(others, start=1):
+        points = [
+            (ratios[name][t], y) for y, t in enumerate(tasks) if t in ratios[name]
+        ]
+        colour, marker = (line_style(i)[key] for key in ("color", "marker"))
+        style = {"mfc": "none", "mec": colour, "mew": 1.6, "ms": 6, "label": name}
+        ax.plot(*np.array(points).reshape(-1, 2).T, marker, **style)
+    wide = [(spread or {}).get(task, np.nan) for task in tasks]
+    x, rows = [ours[task] for task in tasks], range(len(tasks))
+    bars: dict[str, Any] = {"color": PALETTE["blue"], "ms": 7.5, "elinewidth": 2}
+    ax.errorbar(x, rows, xerr=wide, fmt="o", label=first, zorder=4, **bars)
+    ax.set_xscale("log")
+    ticks = [t for t in (0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10) if _within(ax, t)]
+    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_yticks(rows, tasks)
+    ax.set_ylim(len(tasks) - 0.5, -0.5)
+    ax.grid(axis="y", color=PALE)
+    ax.set_xlabel(label)
+    columns = min(3, len(ratios))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns)
+    return ax
+
+
 def histogram(
     values: npt.ArrayLike | Mapping[str, npt.ArrayLike],
     label: str,
@@ -237,6 +285,11 @@ def error_by_bin(
 def _dots(ax: Axes, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
     alpha = float(np.clip(25 / np.sqrt(len(x) + 1), 0.06, 0.7))
     ax.scatter(x, y, 12, PALETTE["blue"], alpha=alpha, linewidths=0, rasterized=True)
+
+
+def _within(ax: Axes, x: float) -> bool:
+    low, high = ax.get_xlim()
+    return low <= x <= high
 
 
 def _marginal(ax: Axes, values: npt.NDArray[Any], bins: Any, side: str) -> None:

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS
 from lgdcnn_lib.elements import data_dir
+from lgdcnn_lib.experiments import COLUMNS
 
 GROUP = ["task", "model", "recipe", "n_train"]
 RUN = ["model", "recipe", "seed", "fold"]
 
 
-def load_results(*names: str) -> pd.DataFrame:
+def load_results(*names: str, missing_ok: bool = False) -> pd.DataFrame:
     """Read ``data/results/<name>.csv``, several of them one below the other.
+
+    Parameters
+    ----------
+    missing_ok
+        A list of which no run is finished has no rows; otherwise it is an error.
 
     Returns
     -------
@@ -27,15 +34,19 @@ def load_results(*names: str) -> pd.DataFrame:
         ``n_train`` are text, empty where there is none.
     """
     text = {"fold": str, "n_train": str, "recipe": str}
+    paths = [data_dir() / f"results/{name}.csv" for name in names]
     tables = [
         pd.read_csv(
-            data_dir() / f"results/{name}.csv",
+            path,
             dtype=text,
             keep_default_na=False,
             na_values={"test_error": [""], "val_error": [""]},
         )
-        for name in names
+        for path in paths
+        if path.exists() or not missing_ok
     ]
+    if not tables:
+        return pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(tables, ignore_index=True).drop_duplicates(
         [*GROUP, "fold", "seed"]
     )
@@ -92,6 +103,53 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         .reset_index()
     )
     return table
+
+
+def chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep, of each task and model of a `summary`, the recipe best on validation."""
+    sign = np.where(_ranks(table), -1.0, 1.0)
+    order = (sign * table["val_error"]).argsort(kind="stable")
+    best = table.iloc[order].drop_duplicates(["task", "model"])
+    kept: pd.DataFrame = best.sort_index().reset_index(drop=True)
+    return kept
+
+
+def against(table: pd.DataFrame, reference: str, tie: float = 0.01) -> pd.DataFrame:
+    """Judge the rows of a `summary` by what a model has published for their tasks.
+
+    Parameters
+    ----------
+    reference
+        A model of ``BENCHMARKS[task].published``; other tasks are left out.
+    tie
+        Two errors tie if they differ by at most this share of the published one, or by
+        at most the spread over seeds, where there are several.
+
+    Returns
+    -------
+    DataFrame
+        The rows with ``published``, ``ratio`` (error over published error) and
+        ``verdict``: "win", "tie" or "loss". For a ROC-AUC the error is what is missing
+        to 1.
+    """
+    known = [BENCHMARKS[task].published.get(reference) for task in table["task"]]
+    found = table.assign(published=np.array(known, float)).dropna(subset="published")
+    ranks = _ranks(found)
+    ours, theirs = (
+        found[column].where(~ranks, 1 - found[column])
+        for column in ("test_error", "published")
+    )
+    margin = np.fmax(tie * theirs, found["spread"])
+    verdict = np.where(ours < theirs, "win", "loss")
+    verdict = np.where((ours - theirs).abs() <= margin, "tie", verdict)
+    result: pd.DataFrame = found.assign(ratio=ours / theirs, verdict=verdict)
+    return result.reset_index(drop=True)
+
+
+def _ranks(table: pd.DataFrame) -> pd.Series:
+    """Whether a row is judged by ROC-AUC."""
+    ranks = [BENCHMARKS[task].metric == "rocauc" for task in table["task"]]
+    return pd.Series(ranks, index=table.index, dtype=bool)
 
 
 def load_predictions(task: str, model: str = "lg_dcnn") -> pd.DataFrame:

@@ -60,6 +60,9 @@ FIGURES = {
     "residuals": lambda ax: plotting.residuals(Y, Y + 1, "GPa", "bulk modulus", ax),
     "learning_curve": lambda ax: plotting.learning_curve(HISTORY, "GPa", ax=ax),
     "ranking": lambda ax: plotting.ranking({"lstm": [9.0, 8.0]}, "GPa", ax=ax),
+    "relative_errors": lambda ax: plotting.relative_errors(
+        {"here": {"a": 0.9, "b": 2.0}, "other": {"b": 1.2}}, "error", ax=ax
+    ),
     "histogram": lambda ax: plotting.histogram(Y, "bulk modulus", "GPa", ax=ax),
     "periodic_table": lambda ax: plotting.periodic_table({"Si": 1, "O": 2}, "N", ax=ax),
 }
@@ -108,7 +111,7 @@ def test_axes_say_what_they_are(name):
     ax = FIGURES[name](None)
     if name != "environment_matrix":  # its ticks are the elements
         assert ax.get_xlabel()
-    if name not in ("environment_matrix", "ranking"):
+    if name not in ("environment_matrix", "ranking", "relative_errors"):
         assert ax.get_ylabel()
 
 
@@ -358,6 +361,16 @@ def test_learning_curve_marks_the_best_epoch():
     untried = HISTORY.assign(val_error=np.nan)
     ax = plotting.learning_curve({"lstm": HISTORY, "gru": untried}, "GPa")
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["lstm", "gru"]
+
+
+def test_relative_errors_order_the_tasks_of_the_first_model():
+    ratios = {"here": {"a": 2.0, "b": 0.5}, "other": {"a": 1.5, "c": 9.0}}
+    ax = plotting.relative_errors(ratios, "error / reference", {"b": 0.1})
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a"]
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert drawn["other"] == [[1.5, 1]]  # "c" has no row
+    assert ax.get_xscale() == "log"
+    assert list(ax.lines[0].get_xdata()) == [1, 1]
 
 
 def test_ranking_puts_the_best_on_top():

@@ -8,7 +8,9 @@ from lgdcnn_lib import results
 from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark, score
 from lgdcnn_lib.experiments import COLUMNS, RunSpec, run, save_predictions
 from lgdcnn_lib.results import (
+    against,
     by_seed,
+    chosen,
     load_predictions,
     load_results,
     pack_predictions,
@@ -45,6 +47,56 @@ def test_a_seed_with_missing_folds_is_left_out():
     one = rows("aflow__Egap", [""], (0, 1))
     assert by_seed(one)["seed"].tolist() == [0, 1]
     assert np.isnan(summary(rows("aflow__Egap", [""], (4,)))["spread"][0])
+
+
+def test_a_list_without_runs_has_no_rows_where_that_is_allowed():
+    none = load_results("no_such_list", missing_ok=True)
+    assert (list(none), len(none)) == (list(COLUMNS), 0)
+    assert len(chosen(summary(none))) == len(against(summary(none), "crabnet")) == 0
+    both = load_results("main", "no_such_list", missing_ok=True)
+    pd.testing.assert_frame_equal(both, load_results("main"))
+    with pytest.raises(FileNotFoundError):
+        load_results("no_such_list")
+
+
+@pytest.mark.parametrize(
+    ("task", "better"), [("aflow__Egap", "low"), ("matbench_glass", "high")]
+)
+def test_validation_chooses_the_recipe(task, better):
+    folds = "01234" if task == "matbench_glass" else [""]
+    both = [
+        rows(task, folds, (0,), recipe=name, val_error=error, test_error=0.5)
+        for name, error in (("low", 0.2), ("high", 0.8))
+    ]
+    assert chosen(summary(pd.concat(both)))["recipe"].tolist() == [better]
+
+
+@pytest.mark.parametrize(
+    ("error", "spread", "verdict"),
+    [
+        (8.0, np.nan, "win"),
+        (8.221 * 1.009, np.nan, "tie"),
+        (8.221 * 1.011, np.nan, "loss"),
+        (9.0, 1.0, "tie"),
+        (9.0, 0.5, "loss"),
+    ],
+)
+def test_a_tie_is_within_one_percent_or_the_spread(error, spread, verdict):
+    table = pd.DataFrame({"task": ["aflow__ael_bulk_modulus_vrh"]})
+    table = table.assign(test_error=error, spread=spread)
+    [row] = against(table, "lg_dcnn").to_dict("records")
+    assert (row["verdict"], row["published"]) == (verdict, 8.221)
+    assert row["ratio"] == pytest.approx(error / 8.221)
+
+
+def test_for_a_roc_auc_the_error_is_what_is_missing_to_one():
+    known = BENCHMARKS["matbench_glass"].published["modnet"]
+    table = pd.DataFrame({"task": ["matbench_glass"], "spread": np.nan})
+    table = table.assign(test_error=1 - 2 * (1 - known))
+    [row] = against(table, "modnet").to_dict("records")
+    assert row["ratio"] == pytest.approx(2)
+    assert row["verdict"] == "loss"
+    assert against(table, "crabnet").empty
 
 
 def test_shipped_rows_are_whole():
