@@ -146,7 +146,11 @@ def network(
         yield Row(what, "compounds/s", rates, gflop=each, share=share, **facts)
         if least_share is not None and what == "training":
             yield Row(
-                "training, share of the limit", "%", shares, at_least=60.0, **facts
+                "training, share of the limit",
+                "%",
+                shares,
+                at_least=least_share,
+                **facts,
             )
 
 
