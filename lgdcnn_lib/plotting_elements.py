@@ -108,7 +108,7 @@ def composition_curve(
     ax.set_xlabel(f"atomic fraction x of {second}")
     ax.set_ylabel(quantity)
     ax.set_xlim(0, 1)
-    ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2)
+    ax.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2)
     return ax
 
 

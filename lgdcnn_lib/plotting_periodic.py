@@ -149,6 +149,7 @@ def periodic_svg(
     )
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="3 4 184 98" '
+        'width="736" height="392" '
         'font-family="DejaVu Sans, Arial, sans-serif" font-size="4.4" '
         f'text-anchor="middle">{"".join(cells)}{texts}{bar}<g fill="{PALETTE["ink"]}">'
         f'<text x="30" y="12.5" text-anchor="start">{escape(label)}</text>'

@@ -170,7 +170,7 @@ def line_explorer(
         line = composition_line(predictor, *_pair(system), fractions)
         lowest = line.iloc[int(line["prediction"].argmin())]
         return (
-            f"{quantity} predicted along {system}: lowest, "
+            f"{quantity.replace('/', ' per ')} predicted along {system}: lowest, "
             f"{lowest['prediction']:.2f}, at x = {lowest['x']:.2f}."
         )
 
