@@ -211,26 +211,27 @@ def describe_page(
 
 def verified(pagename: str) -> str:
     """When the code of a page last ran, and when and with what the page was built."""
-    ran = _ran(pagename)
     versions = [f"lgdcnn_lib {lgdcnn_lib.__version__}{_commit()}"]
     versions += [f"{name} {version(name)}" for name in PACKAGES]
     versions.append(f"Python {platform.python_version()}")
     built = f"Built on {_day(datetime.date.today())} with {', '.join(versions)}."
-    return f"Code last run on {_day(ran)}. {built}" if ran else built
+    return f"{_ran(pagename)}{built}"
+
+
+def _ran(pagename: str) -> str:
+    path = ROOT / f"{pagename}.ipynb"
+    if not path.exists() or not CACHE.exists():
+        return ""
+    try:
+        record = get_cache(str(CACHE)).match_cache_file(str(path))
+    except KeyError:
+        return ""
+    seconds = round(record.data["execution_seconds"])
+    return f"Code last run on {_day(record.created)}, in {seconds} s. "
 
 
 def _day(date: datetime.date) -> str:
     return f"{date:%d %B %Y}".lstrip("0")
-
-
-def _ran(pagename: str) -> datetime.date | None:
-    path = ROOT / f"{pagename}.ipynb"
-    if not path.exists() or not CACHE.exists():
-        return None
-    try:
-        return get_cache(str(CACHE)).match_cache_file(str(path)).created.date()
-    except KeyError:
-        return None
 
 
 @cache

@@ -88,9 +88,9 @@ def _sessions(sessions: list[dict[str, object]], word: str) -> str:
         for chapter in session.get("chapters", []):  # type: ignore[attr-defined]
             if chapter in known:
                 lines += [f"- {_chapter_line(known[chapter])}"]
-        lines += ["", f"*Outcome.* {session['outcome']}"]
+        lines += ["", f"*In the end* {session['outcome']}"]
         if "task" in session:
-            lines += ["", f"*To hand in.* {session['task']}"]
+            lines += ["", f"*To hand in:* {session['task']}"]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
