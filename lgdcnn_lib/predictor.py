@@ -1,7 +1,7 @@
 """A trained model that takes formulas and returns physical units.
 
-One safetensors file holds the weights, the element table, the scaler and, as JSON in
-its header, everything needed to build the model again.
+One safetensors file holds the weights, the element table, the scaler, the errors that
+calibrate intervals and, as JSON in its header, what is needed to build the model again.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from torch import Tensor
 
 import lgdcnn_lib
 from lgdcnn_lib.composition import CompositionBatch, encode, shuffle_elements
+from lgdcnn_lib.intervals import Calibration
 from lgdcnn_lib.models import CompositionModel, ModelConfig, ModelOutput, Variant
 
 FORMAT = "lgdcnn-predictor"
 FORMAT_VERSION = 1
+SCORES = "calibration.scores"  # beside the weights, which have other names
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class Predictor:
     unit : str
     info : dict
         Task, data hash, training settings: what is worth knowing later.
+    calibration : Calibration, optional
+        What intervals are made of; ``fit`` fills it from the validation set.
     """
 
     model: CompositionModel
@@ -110,9 +114,14 @@ class Predictor:
     metric: str = "mae"
     unit: str = ""
     info: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def predict(
-        self, formulas: Iterable[str], batch_size: int = 1024, orders: int = 0
+        self,
+        formulas: Iterable[str],
+        batch_size: int = 1024,
+        orders: int = 0,
+        interval: float | None = None,
     ) -> pd.DataFrame:
         """Predict a property for each formula, in the order given.
 
@@ -123,18 +132,77 @@ class Predictor:
         orders : int
             With 1 or more, the mean of the predictions over as many random orders of
             the elements (the same for the same call), and of the deviations.
+        interval : float, optional
+            Share of the true values that the interval shall hold, such as 0.9.
 
         Returns
         -------
         DataFrame
             ``formula``, ``prediction`` and ``std`` (one standard deviation; both in
-            the unit of the target; for a classifier, probability and its spread).
+            the unit of the target; for a classifier, probability and its spread);
+            with ``interval``, also its ends ``lower`` and ``upper``.
 
         Raises
         ------
         FormulaError
             Naming row, formula and reason, for a formula that cannot be read.
+        ValueError
+            When an interval is asked of a classifier, or of a predictor that was not
+            calibrated, or not with as many ``orders`` or enough rows.
         """
+        if interval is None:
+            return self._predict(formulas, batch_size, orders)
+        calibration = self._calibration_for(orders)
+        table = self._predict(formulas, batch_size, orders)
+        half = calibration.half_width(table["std"], interval)
+        table["lower"] = table["prediction"] - half
+        table["upper"] = table["prediction"] + half
+        return table
+
+    def calibrate(self, data: pd.DataFrame, orders: int = 0) -> None:
+        """Learn the width of intervals from rows that the training has not seen.
+
+        Parameters
+        ----------
+        data : DataFrame
+            ``formula`` and ``target``.
+        orders : int
+            As later in ``predict``.
+
+        Raises
+        ------
+        ValueError
+            For a classifier.
+        """
+        self._check_regression()
+        table = self._predict(data["formula"], orders=orders)
+        self.calibration = Calibration.of(
+            data["target"], table["prediction"], table["std"], orders=orders
+        )
+
+    def _check_regression(self) -> None:
+        if self.metric == "rocauc":
+            raise ValueError(
+                "a classifier has no intervals: its prediction is a probability already"
+            )
+
+    def _calibration_for(self, orders: int) -> Calibration:
+        self._check_regression()
+        if self.calibration is None:
+            raise ValueError(
+                "this predictor holds no calibration; call calibrate(data) with rows "
+                "that it was not trained on, such as the validation set"
+            )
+        if self.calibration.orders != orders:
+            raise ValueError(
+                f"calibrated with orders={self.calibration.orders}, not {orders}: call "
+                f"calibrate(data, orders={orders})"
+            )
+        return self.calibration
+
+    def _predict(
+        self, formulas: Iterable[str], batch_size: int = 1024, orders: int = 0
+    ) -> pd.DataFrame:
         batch = encode(formulas, order=self.model.config.order)
         if not orders:
             return self.predict_batch(batch, batch_size)
@@ -174,6 +242,7 @@ class Predictor:
             "metric": self.metric,
             "unit": self.unit,
             "info": self.info,
+            "calibration": None,
             "versions": {
                 "lgdcnn_lib": lgdcnn_lib.__version__,
                 "torch": str(torch.__version__),
@@ -181,6 +250,10 @@ class Predictor:
             },
         }
         state = {k: v.cpu().contiguous() for k, v in self.model.state_dict().items()}
+        if self.calibration is not None:
+            settings = asdict(self.calibration)
+            state[SCORES] = torch.from_numpy(settings.pop("scores"))
+            header["calibration"] = settings
         save_file(state, path, metadata={"predictor": json.dumps(header)})
 
     @classmethod
@@ -203,6 +276,10 @@ class Predictor:
         except SafetensorError as error:
             raise ValueError(f"{path} is no safetensors file: {error}") from error
         header = _checked_header(metadata, path)
+        calibration = None
+        if settings := header.get("calibration"):  # older files have none
+            scores = state.pop(SCORES).cpu().numpy()
+            calibration = Calibration(scores, **settings)
         variant = Variant(**header["variant"])
         variant = Variant(tuple(variant.stages), variant.summary, variant.defaults)
         with torch.random.fork_rng(devices=[]):
@@ -216,6 +293,7 @@ class Predictor:
             header["metric"],
             header["unit"],
             header["info"],
+            calibration,
         )
 
 

@@ -224,7 +224,8 @@ class Trainer:
     def finish(self, interrupted: bool) -> Predictor:
         """Put the chosen weights into the model: the average, or the last.
 
-        After an interruption, the best on validation so far.
+        After an interruption, the best on validation so far. The validation set also
+        calibrates the intervals.
         """
         if interrupted and self.best is not None:
             self.model.load_state_dict(self.best[1])
@@ -233,7 +234,10 @@ class Trainer:
         elif self.cycles is not None and self.cycles.n_averaged:
             self.model.load_state_dict(self.cycles.average)
         self.model.eval()
-        return self.predictor(self.model)
+        predictor = self.predictor(self.model)
+        if len(self.val) and not self.classify:
+            predictor.calibrate(self.task.val)
+        return predictor
 
     def state(self) -> dict[str, Any]:
         """Everything that an exact resume needs."""

@@ -12,7 +12,7 @@ FLOORS = (
     {"benchmarks"},
     {"layers"},
     {"models"},
-    {"optim", "checkpoint"},
+    {"optim", "checkpoint", "intervals", "novelty"},
     {"predictor"},
     {"recipe", "graphs", "parallel"},
     {"trainer"},
