@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy.stats import spearmanr
 
 from lgdcnn_lib import plotting
 from lgdcnn_lib.capture import encode_for, layer_features
@@ -136,6 +137,43 @@ def element_explorer(
     if unknown:
         raise ValueError(f"{unknown[0]!r} has no vector")
     settings = {"element": list(elements), "layer": list(vectors)}
+    return Explorer(settings, draw, describe)
+
+
+def map_explorer(
+    points: Mapping[str, npt.ArrayLike],
+    symbols: Sequence[str],
+    properties: Mapping[str, Mapping[str, float]],
+    axis: str = "component",
+) -> Explorer:
+    """Choose a network and a property, and see the map of the elements.
+
+    Parameters
+    ----------
+    points
+        Name, such as that of a network -> (E, 2): see `plotting.element_map`.
+    symbols
+        E symbols.
+    properties
+        Name of a property, with its unit -> symbol -> number.
+    """
+
+    def draw(name: str, colour: str) -> Axes:
+        return plotting.element_map(
+            points[name], symbols, properties[colour], colour, axis
+        )
+
+    def describe(name: str, colour: str) -> str:
+        place = np.asarray(points[name], dtype=float)
+        value = np.array([properties[colour].get(s, np.nan) for s in symbols])
+        known = np.isfinite(value)
+        rho = [spearmanr(place[known, k], value[known]).statistic for k in (0, 1)]
+        return (
+            f"Map of {len(symbols)} elements in {name}, coloured by {colour}, whose "
+            f"rank correlation with {axis} 1 is {rho[0]:.2f}, with 2 {rho[1]:.2f}."
+        )
+
+    settings = {"map": list(points), "coloured by": list(properties)}
     return Explorer(settings, draw, describe)
 
 

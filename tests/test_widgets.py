@@ -59,6 +59,11 @@ EXPLORERS = {
     "line": lambda: widgets.line_explorer(
         PREDICTOR, ["Cu-O", "Ti-O"], [0.2, 0.5, 0.8], "energy (eV/atom)"
     ),
+    "map": lambda: widgets.map_explorer(
+        {"lstm": [[0, 0], [1, 1], [2, 0.5]], "gru": [[1, 0], [0, 2], [0, 1]]},
+        ["H", "Li", "O"],
+        {"group": {"H": 1, "Li": 1.5, "O": 16}, "period": {"H": 1, "Li": 2, "O": 2.5}},
+    ),
     "variant": lambda: widgets.variant_explorer(
         {"lstm": np.linspace(1, 0.1, 8), "dcnn": np.linspace(0.9, 0.2, 8)}
     ),
