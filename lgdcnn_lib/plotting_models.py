@@ -202,8 +202,10 @@ def relative_errors(
     ax.set_ylim(len(tasks) - 0.5, -0.5)
     ax.grid(axis="y", color=PALE)
     ax.set_xlabel(label)
-    columns = min(3, len(ratios))
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns)
+    handles, names = ax.get_legend_handles_labels()
+    order = [-1, *range(len(others))]  # Matplotlib puts error bars last
+    entries = [handles[i] for i in order], [names[i] for i in order]
+    ax.legend(*entries, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
     return ax
 
 
