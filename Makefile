@@ -19,7 +19,7 @@ export TQDM_DISABLE := 1
 help: ## list the targets
 	@echo "make book builds the site, make test checks everything. All targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | sort | \
-		awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+		awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 setup: $(READY) ## make .venv from requirements.lock, with the library in it
 
@@ -41,7 +41,7 @@ $(VENDOR): package.json package-lock.json tools/vendor.py $(READY)
 	@mkdir -p $(@D) && touch $@
 
 # Sphinx copies a changed style sheet only when some page is read again.
-.stamps/static: _config.yml $(wildcard book/_static/*.*) $(VENDOR) book/contents.yml \
+.stamps/static: _config.yml $(wildcard book/_static/*.*) $(VENDOR) _toc.yml book/contents.yml \
 		book/appendix/glossary.md tools/book_extension.py tools/pages.py
 	@rm -rf _build/.doctrees
 	@touch $@

@@ -3,8 +3,8 @@
 A virtual environment of its own holds a `google.colab` module and Colab's packages
 (torch, numpy, pandas, matplotlib, …) at this project's versions, as hard links, which
 take no space. It lacks the library, and what Colab lacks. Git is told that the address
-of the repository is this checkout. Then the set-up cell clones, installs and imports;
-no version of what was there may differ afterwards; and the first chapter runs.
+of the repository is a copy of this checkout. Then the set-up cell clones, installs and
+imports; no version of what was there may differ afterwards; and the first chapter runs.
 """
 
 from __future__ import annotations
@@ -85,13 +85,28 @@ def _output(python: Path, code: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def clone_source(folder: Path) -> dict[str, str]:
-    """Make a repository with the released tag; return settings that lead Git there."""
-    git = ["git", "-c", "advice.detachedHead=false"]
-    clone = [*git, "clone", "-q", "--bare", ROOT.as_uri(), str(folder)]
-    subprocess.run(clone, check=True)
-    tag = ["git", "-C", str(folder), "tag", "-f", release_tag(), "HEAD"]
-    subprocess.run(tag, check=True, capture_output=True)
+def make_origin(folder: Path) -> dict[str, str]:
+    """Make a repository of this checkout, with the released tag.
+
+    It holds the files as they are now, committed or not. Returns the settings by which
+    Git finds it under the public address.
+    """
+    git = ["git", "-c", f"safe.directory={ROOT}", "-C"]
+    listed = [*git, str(ROOT), "ls-files", "-z"]
+    names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    author = ["-c", "user.name=check", "-c", "user.email=check@localhost"]
+    author += ["-c", "commit.gpgsign=false"]
+    for command in (
+        ["init", "-q"],
+        ["add", "--force", "."],
+        [*author, "commit", "-q", "--no-verify", "-m", "check"],
+        ["tag", release_tag()],
+    ):
+        subprocess.run(["git", *command], check=True, cwd=folder)
     return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{folder.as_uri()}.insteadOf",
@@ -104,7 +119,7 @@ def check(folder: Path) -> list[str]:
     start = time.perf_counter()
     python = imitate(folder / "env")
     before: dict[str, str] = json.loads(_output(python, VERSIONS))
-    settings = clone_source(folder / "origin.git")
+    settings = make_origin(folder / "origin")
     print(f"imitation of Colab: {len(before)} packages, {_since(start)}", flush=True)
     # Only the folder differs: /content may not exist, or not be ours to write to.
     here = str(folder / "content")
