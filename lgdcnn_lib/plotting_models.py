@@ -195,7 +195,12 @@ def relative_errors(
     bars: dict[str, Any] = {"color": PALETTE["blue"], "ms": 7.5, "elinewidth": 2}
     ax.errorbar(x, rows, xerr=wide, fmt="o", label=first, zorder=4, **bars)
     ax.set_xscale("log")
-    ticks = [t for t in (0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10) if _within(ax, t)]
+    low, high = ax.get_xlim()
+    fine, coarse = (
+        (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.2),
+        (0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5),
+    )
+    ticks = [t for t in (fine if high < 1.6 * low else coarse) if low <= t <= high]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_yticks(rows, tasks)
@@ -287,11 +292,6 @@ def error_by_bin(
 def _dots(ax: Axes, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
     alpha = float(np.clip(25 / np.sqrt(len(x) + 1), 0.06, 0.7))
     ax.scatter(x, y, 12, PALETTE["blue"], alpha=alpha, linewidths=0, rasterized=True)
-
-
-def _within(ax: Axes, x: float) -> bool:
-    low, high = ax.get_xlim()
-    return low <= x <= high
 
 
 def _marginal(ax: Axes, values: npt.NDArray[Any], bins: Any, side: str) -> None:

@@ -182,10 +182,9 @@ def ingredients() -> list[RunSpec]:
         {},
         lamb,
         cycles,
-        cycles | {"averaging": "cycle"},
         batches,
         {"jitter": 0.02},
-        cycles | lamb | batches | {"averaging": "cycle", "jitter": 0.02},
+        cycles | lamb | batches | {"jitter": 0.02},
     ]
     return [
         RunSpec(
@@ -194,7 +193,7 @@ def ingredients() -> list[RunSpec]:
             fold,
             seed,
             ModelConfig(d=64),
-            replace(DEFAULT, seed=seed, eval_every=1, **change),
+            replace(DEFAULT, epochs=20, seed=seed, **change),  # 20: a whole cycle
         )
         for seed in (0, 1)
         for change in changes
