@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lgdcnn_lib.benchmarks import Task
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -48,8 +50,22 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--formula", default="formula", help="name of the formula column")
     p.add_argument("--target", default="target", help="name of the target column")
     p.add_argument("--unit", default="1")
+    p.add_argument(
+        "--group",
+        choices=("composition", "system"),
+        default="composition",
+        help="what no split tears apart: one composition, or one set of elements",
+    )
+    p.add_argument(
+        "--merge-within",
+        type=float,
+        metavar="DIFFERENCE",
+        help="one row, the median, where a composition's targets differ by no more; "
+        "compositions whose targets differ by more are rejected",
+    )
     p.add_argument("--classify", action="store_true", help="targets are 0 and 1")
     p.add_argument("--model", default="lg_dcnn")
+    p.add_argument("--width", type=int, default=256, help="channels of the network")
     p.add_argument("--epochs", type=int)
     p.add_argument("--seed", type=int, default=0)
     p.set_defaults(run=train)
@@ -61,6 +77,10 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
     p.add_argument("formulas", nargs="+", help="formulas, or one CSV file")
     p.add_argument("--formula", default="formula", help="name of the formula column")
     p.add_argument("--out", type=Path, help="CSV to write; otherwise it is printed")
+    p.add_argument("--interval", type=float, help="share that it shall hold: 0.9")
+    p.add_argument(
+        "--known", type=Path, help="CSV of the training formulas: says which are far"
+    )
     p.set_defaults(run=predict)
 
 
@@ -101,48 +121,62 @@ def _add_data(commands: argparse._SubParsersAction) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train on a user's CSV; report validation and test error once."""
+    """Train on a user's CSV; report the errors once, and write a model card."""
     from dataclasses import replace
 
     from lgdcnn_lib import parallel
-    from lgdcnn_lib.benchmarks import score
-    from lgdcnn_lib.models import build_model
-    from lgdcnn_lib.tables import check_rows, make_task, read_formulas
+    from lgdcnn_lib.card import error_table, model_card
+    from lgdcnn_lib.models import ModelConfig, build_model
     from lgdcnn_lib.training import TrainConfig, fit
 
-    table = read_formulas(options.csv, options.formula)
-    good, rejects = check_rows(table, options.formula, options.target)
-    _write_rejects(rejects, options.out)
-    metric = "rocauc" if options.classify else "mae"
-    task = make_task(
-        good,
-        options.csv.stem,
-        options.formula,
-        options.target,
-        options.unit,
-        metric,
-        options.seed,
-    )
+    task = _own_task(options)
     config = TrainConfig(seed=options.seed)
     if options.epochs is not None:
         config = replace(config, epochs=options.epochs)
+    size = ModelConfig(d=options.width)
     parallel.join()
-    run = fit(build_model(options.model, seed=options.seed), task, config)
+    run = fit(build_model(options.model, size, seed=options.seed), task, config)
     if parallel.rank():
         return  # the first process reports for all
-    for name, part in (("validation", task.val), ("test", task.test)):
-        if len(part):
-            predicted = run.predictor.predict(part["formula"])["prediction"]
-            value = score(metric, part["target"], predicted)
-            print(f"{name}: {metric} {value:.4g} {options.unit}, {len(part)} rows")
+    for name, row in error_table(run.predictor, task).iterrows():
+        error = f"{task.metric} {row['error']:.4g} {task.unit}"
+        print(f"{name}: {error}, {row['rows']:.0f} rows")
     run.predictor.save(options.out)
-    print(f"wrote {options.out}")
+    card = options.out.with_suffix(".md")
+    card.write_text(model_card(run.predictor, task), encoding="utf-8")
+    print(f"wrote {options.out} and its card, {card}")
+
+
+def _own_task(options: argparse.Namespace) -> Task:
+    """Check the rows of a user's CSV, write the bad ones aside, deal out the others."""
+    import pandas as pd
+
+    from lgdcnn_lib.tables import check_rows, make_task, merge_duplicates, read_formulas
+
+    formula, target = options.formula, options.target
+    table = read_formulas(options.csv, formula)
+    good, rejects = check_rows(table, formula, target)
+    if options.merge_within is not None:
+        good, differ = merge_duplicates(good, options.merge_within, formula, target)
+        rejects = pd.concat([rejects, differ], ignore_index=True)
+    _write_rejects(rejects, options.out)
+    return make_task(
+        good,
+        options.csv.stem,
+        formula,
+        target,
+        options.unit,
+        "rocauc" if options.classify else "mae",
+        options.seed,
+        options.group,
+    )
 
 
 def predict(options: argparse.Namespace) -> None:
     """Predict for every row, in order; rows that cannot be read say why."""
     import pandas as pd
 
+    from lgdcnn_lib.novelty import novelty
     from lgdcnn_lib.predictor import Predictor
     from lgdcnn_lib.tables import check_rows, read_formulas
 
@@ -153,9 +187,16 @@ def predict(options: argparse.Namespace) -> None:
     else:
         table = pd.DataFrame({options.formula: options.formulas})
     good, rejects = check_rows(table, options.formula)
-    columns = ["prediction", "std"]
-    predicted = predictor.predict(good[options.formula])[columns]
-    table.loc[good.index, columns] = predicted.to_numpy()
+    predicted = predictor.predict(good[options.formula], interval=options.interval)
+    predicted = predicted.drop(columns="formula").set_index(good.index)
+    if options.known is not None:
+        known, _ = check_rows(
+            read_formulas(options.known, options.formula), options.formula
+        )
+        place = novelty(good[options.formula], known[options.formula])
+        place = place.drop(columns="formula").set_index(good.index)
+        predicted = predicted.join(place)
+    table[list(predicted)] = predicted
     table["reason"] = ""
     table.loc[table.index[rejects["row"]], "reason"] = rejects["reason"].to_numpy()
     if options.out is None:

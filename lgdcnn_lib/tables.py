@@ -76,6 +76,82 @@ def check_rows(
     return good.drop(index=good.index[rows]), bad
 
 
+def merge_duplicates(
+    table: pd.DataFrame,
+    tolerance: float,
+    formula: str = "formula",
+    target: str = "target",
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Put one row, with the median target, where several have the same composition.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Checked rows.
+    tolerance : float
+        Largest difference between targets that are taken for one, in their unit.
+
+    Returns
+    -------
+    merged : DataFrame
+        The first row of each composition whose rows agree, index kept.
+    rejects : DataFrame
+        row (its label in the index), formula, reason: all rows of a composition whose
+        targets differ by more.
+
+    Raises
+    ------
+    FormulaError
+        For a formula that cannot be read.
+    """
+    group = group_rows(table[formula])
+    targets = table[target].groupby(group)
+    low, high = targets.transform("min"), targets.transform("max")
+    differ = high - low > tolerance
+    merged = table.assign(**{target: targets.transform("median")})[~differ]
+    merged = merged[~pd.Series(group, table.index)[~differ].duplicated()]
+    count = targets.transform("size")
+    bad = table.index[differ]
+    reasons = [
+        f"{count[row]} rows of this composition say {low[row]:g} to {high[row]:g}"
+        for row in bad
+    ]
+    rejects = {"row": bad, "formula": table.loc[bad, formula], "reason": reasons}
+    return merged, pd.DataFrame(rejects).reset_index(drop=True)
+
+
+def group_rows(formulas: pd.Series, by: str = "composition") -> np.ndarray:
+    """Number the groups of rows that a split must not tear apart.
+
+    Parameters
+    ----------
+    formulas : N str
+    by : {"composition", "system"}
+        Rows of one composition (Fe2O3, Fe4O6), or of one chemical system, the same set
+        of elements (Fe2O3, Fe3O4).
+
+    Returns
+    -------
+    (N,) int array
+
+    Raises
+    ------
+    FormulaError
+        For a formula that cannot be read.
+    ValueError
+        When ``by`` is neither.
+    """
+    batch = encode(formulas)
+    numbers = batch.atomic_numbers.numpy()
+    if by == "system":
+        rows = np.sort(numbers, axis=1)
+    elif by == "composition":
+        rows = np.hstack([numbers, batch.fractions.numpy()])
+    else:
+        raise ValueError(f"group rows by 'composition' or 'system', not {by!r}")
+    return np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+
+
 def make_task(
     table: pd.DataFrame,
     name: str,
@@ -84,16 +160,18 @@ def make_task(
     unit: str = "1",
     metric: str = "mae",
     seed: int = 0,
+    group: str = "composition",
 ) -> Task:
     """Make a task from checked rows.
 
-    A column ``split`` (train, val, test) is obeyed. Otherwise compositions, not rows,
-    are dealt out at random, 80 : 10 : 10: rows of one composition stay together.
+    A column ``split`` (train, val, test) is obeyed. Otherwise groups, not rows, are
+    dealt out at random, 80 : 10 : 10. ``group`` says what stays together: rows of one
+    ``"composition"``, or of one chemical ``"system"`` (see `group_rows`).
 
     Raises
     ------
     ValueError
-        When a split would be empty or has an unknown name.
+        When a split would be empty or has an unknown name, or ``group`` is unknown.
     """
     data = table.rename(columns={formula: "formula", target: "target"})
     if "split" in data:
@@ -102,7 +180,7 @@ def make_task(
         if unknown:
             raise ValueError(f"unknown split {sorted(unknown)}; use {list(SHARES)}")
     else:
-        split = _deal_out(data["formula"], seed)
+        split = _deal_out(group_rows(data["formula"], group), seed)
     parts = {
         part: data.loc[split == part, ["formula", "target"]].reset_index(drop=True)
         for part in SHARES
@@ -113,11 +191,8 @@ def make_task(
     return Task(name, unit=unit, metric=metric, **parts)
 
 
-def _deal_out(formulas: pd.Series, seed: int) -> np.ndarray:
-    batch = encode(formulas)
-    rows = np.hstack([batch.atomic_numbers.numpy(), batch.fractions.numpy()])
-    _, group = np.unique(rows, axis=0, return_inverse=True)
-    place = np.random.default_rng(seed).permutation(group.max() + 1)[group.ravel()]
+def _deal_out(group: np.ndarray, seed: int) -> np.ndarray:
+    place = np.random.default_rng(seed).permutation(group.max() + 1)[group]
     share = (place + 0.5) / (group.max() + 1)
     edges = np.cumsum(list(SHARES.values()))[:-1]
     return np.array(list(SHARES))[np.searchsorted(edges, share)]

@@ -37,6 +37,30 @@ def test_train_then_predict(tmp_path, capsys):
     rejects = pd.read_csv(tmp_path / "mine.rejects.csv")
     assert rejects["formula"].tolist() == ["Qq3"]
     assert Predictor.load(model).unit == "GPa"
+    card = (tmp_path / "mine.md").read_text()
+    assert "Model card: mine" in card
+    assert card.count("- test: mae") == 1
+
+
+def test_a_messy_table_to_intervals_for_candidates(tmp_path, capsys):
+    source = load_benchmark("mp_bulk_modulus").train[:300]
+    twice = source[:20].assign(target=lambda t: 10 * t["target"])  # kbar, not GPa
+    csv, model, out = (tmp_path / name for name in ("a.csv", "a.st", "out.csv"))
+    pd.concat([source, twice]).to_csv(csv, index=False)
+    arguments = ["train", str(csv), "--out", str(model), "--epochs", "2"]
+    arguments += ["--width", "16", "--group", "system", "--merge-within", "5"]
+    assert main(arguments) == 0
+    rejects = pd.read_csv(tmp_path / "a.rejects.csv")
+    assert len(rejects) == 40
+    assert rejects["reason"].str.startswith("2 rows of this composition say").all()
+    arguments = ["predict", str(model), str(csv), "--out", str(out)]
+    assert main([*arguments, "--interval", "0.8", "--known", str(csv)]) == 0
+    table = pd.read_csv(out, keep_default_na=False)
+    assert (table["lower"] < table["prediction"]).all()
+    assert (table["upper"] > table["prediction"]).all()
+    assert (table["distance"] == 0).all()  # asked for what is known
+    assert main([*arguments, "--interval", "0.99"]) == 2
+    assert "too few" in capsys.readouterr().err
 
 
 def test_predict_keeps_every_row_in_order(tmp_path, model_file, capsys):

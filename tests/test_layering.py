@@ -21,7 +21,7 @@ FLOORS = (
     {"capture"},
     {"cecv", "inside"},
     {"baselines"},
-    {"experiments", "tables"},
+    {"card", "experiments", "tables"},
     {"results"},
     {"plotting_style"},
     {

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lgdcnn_lib.tables import check_rows, make_task, read_formulas
+from lgdcnn_lib.benchmarks import load_benchmark
+from lgdcnn_lib.composition import encode
+from lgdcnn_lib.tables import (
+    check_rows,
+    group_rows,
+    make_task,
+    merge_duplicates,
+    read_formulas,
+)
 
 FORMULAS = ["NaCl", "KCl", "LiF", "KBr", "Fe", "Cu", "FeNi", "CuZn", "MgO", "CaO"]
 
@@ -71,3 +79,53 @@ def test_given_splits_are_obeyed():
         make_task(table.replace("val", "holdout"), "mine")
     with pytest.raises(ValueError, match="val split of mine is empty"):
         make_task(table.replace("val", "train"), "mine")
+
+
+def test_duplicates_that_agree_become_one_and_the_others_none():
+    table = pd.DataFrame(
+        {
+            "formula": ["NaCl", "Fe2O3", "Cl2Na2", "Fe4O6", "MgO", "ClNa"],
+            "target": [1.0, 100.0, 3.0, 200.0, 7.0, 2.5],
+        },
+        index=[10, 11, 12, 13, 14, 15],
+    )
+    merged, rejects = merge_duplicates(table, tolerance=2)
+    assert merged["formula"].tolist() == ["NaCl", "MgO"]
+    assert merged["target"].tolist() == [2.5, 7]
+    assert merged.index.tolist() == [10, 14]
+    assert rejects["row"].tolist() == [11, 13]
+    assert set(rejects["reason"]) == {"2 rows of this composition say 100 to 200"}
+    all_kept, none = merge_duplicates(table, tolerance=100)
+    assert len(all_kept) == 3
+    assert none.empty
+    assert merge_duplicates(all_kept, tolerance=0)[0].equals(all_kept)
+
+
+def test_groups_by_hand():
+    formulas = pd.Series(["Fe2O3", "O6Fe4", "Fe3O4", "NaCl", "FeO"])
+    first, again, other, salt, third = group_rows(formulas)
+    assert first == again
+    assert len({first, other, salt, third}) == 4
+    systems = group_rows(formulas, "system")
+    assert len(set(systems[[0, 1, 2, 4]])) == 1
+    assert systems[3] != systems[0]
+    with pytest.raises(ValueError, match="'composition' or 'system', not 'cluster'"):
+        group_rows(formulas, "cluster")
+
+
+def test_chemical_systems_stay_together():
+    full = load_benchmark("mp_bulk_modulus")
+    table = pd.concat([full.train, full.val])
+    task = make_task(table, "mine", group="system")
+    parts = [
+        {
+            tuple(sorted(set(row)))
+            for row in encode(part["formula"]).atomic_numbers.tolist()
+        }
+        for part in (task.train, task.val, task.test)
+    ]
+    assert len(set.union(*parts)) == sum(map(len, parts))
+    assert sum(map(len, (task.train, task.val, task.test))) == len(table)
+    assert len(task.test) == pytest.approx(0.1 * len(table), rel=0.15)
+    loose = make_task(table, "mine")
+    assert loose.data_hash != task.data_hash
