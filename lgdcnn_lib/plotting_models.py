@@ -196,10 +196,8 @@ def relative_errors(
     ax.errorbar(x, rows, xerr=wide, fmt="o", label=first, zorder=4, **bars)
     ax.set_xscale("log")
     low, high = ax.get_xlim()
-    fine, coarse = (
-        (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.2),
-        (0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5),
-    )
+    fine = (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.2)
+    coarse = (0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5)
     ticks = [t for t in (fine if high < 1.6 * low else coarse) if low <= t <= high]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
