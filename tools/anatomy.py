@@ -19,7 +19,7 @@ HEADINGS = (
     "## References",
 )
 TIME = re.compile(
-    r"\*\*Time:\*\* .+ on two CPU cores, .+ on a Colab GPU\. "
+    r"\*\*Time:\*\* ([\d.]+) min on two CPU cores, ([\d.]+) min on a Colab GPU\. "
     r"\*\*Difficulty:\*\* (●○○|●●○|●●●)"
 )
 DRAWING_METHODS = {

@@ -8,7 +8,6 @@ a chapter that is not written yet may be named there: it appears when it exists.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -16,12 +15,8 @@ from typing import Any
 
 import yaml
 
+from anatomy import TIME
 from notebooks import ROOT, Notebook, read, source
-
-TIME = re.compile(
-    r"\*\*Time:\*\* ([\d.]+) min on two CPU cores, ([\d.]+) min on a Colab GPU\. "
-    r"\*\*Difficulty:\*\* ([●○]{3})"
-)
 
 
 @dataclass(frozen=True)
