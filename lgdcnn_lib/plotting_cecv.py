@@ -14,6 +14,7 @@ from scipy.spatial.distance import cdist
 from lgdcnn_lib.environments import THRESHOLDS, group_by_size
 from lgdcnn_lib.plotting_style import (
     DIVERGING,
+    MUTED,
     PALE,
     PALETTE,
     WIDTH,
@@ -194,23 +195,18 @@ def alluvial(
     ax, _ = new_axes(ax, WIDTH + 0.6, 4.4)
     colour, gap = columns[0], 0.02 * len(columns[0])
     tones = [line_style(i)["color"] for i in range(n_largest)] + [PALETTE["grey"]]
-    ease = np.linspace(0, 1, 30)
-    ease, across = ease**2 * (3 - 2 * ease), 0.06 + 0.88 * ease
     for i, (a, b) in enumerate(pairwise(columns)):
         leave, arrive = _places(a, colour, b, gap), _places(b, colour, a, gap)
         for flow in np.unique(np.stack([a, colour, b]), axis=1).T:
             these = (a == flow[0]) & (colour == flow[1]) & (b == flow[2])
-            start, end, width = leave[these].min(), arrive[these].min(), these.sum()
-            low = start + (end - start) * ease
-            look: dict[str, Any] = {"color": tones[flow[1]], "alpha": 0.55, "lw": 0}
-            ax.fill_between(i + across, low, low + width, **look)
+            ends = leave[these].min(), arrive[these].min()
+            _ribbon(ax, i, ends, int(these.sum()), tones[flow[1]])
     for i, rank in enumerate(columns):
         place = _places(rank, colour, colour, gap)
         for block in np.unique(rank):
             inside = place[rank == block]
-            rest = block == n_largest
-            ax.bar(i, len(inside), 0.12, inside.min(), color=PALETTE["ink"],
-                   alpha=0.45 if rest else 1)  # fmt: skip
+            tone = MUTED if block == n_largest else PALETTE["ink"]
+            ax.bar(i, len(inside), 0.12, inside.min(), color=tone)
     ax.set_xticks(range(len(columns)), list(ranks), rotation=45)
     ax.invert_yaxis()
     ax.set_yticks([])
@@ -219,6 +215,17 @@ def alluvial(
     ax.set_xlabel("layer")
     ax.set_ylabel(f"{len(colour)} compounds, largest clusters on top")
     return ax
+
+
+def _ribbon(
+    ax: Axes, column: int, ends: tuple[float, float], width: int, colour: str
+) -> None:
+    """Draw the band of ``width`` compounds from one column to the next."""
+    along = np.linspace(0, 1, 30)
+    ease = along**2 * (3 - 2 * along)
+    low = ends[0] + (ends[1] - ends[0]) * ease
+    look: dict[str, Any] = {"color": colour, "alpha": 0.55, "lw": 0}
+    ax.fill_between(column + 0.06 + 0.88 * along, low, low + width, **look)
 
 
 def _rank_by_size(labels: npt.ArrayLike, n_largest: int) -> npt.NDArray[np.int64]:
