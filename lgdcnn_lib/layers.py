@@ -201,14 +201,16 @@ class ElementConv(nn.Module):
         return F.linear(torch.cat(windows, dim=2), taps, self.bias)
 
     def by_taps(self, h: Tensor) -> Tensor:
-        """Sum over the taps, each where it meets an element."""
+        """Position by position, the taps that meet an element."""
         centre, length = len(self.weight) // 2, h.shape[1]
-        out = F.linear(h, self.weight[centre], self.bias)
-        for shift in range(1, min(centre, length - 1) + 1):
-            before = F.linear(h[:, :-shift], self.weight[centre - shift])
-            after = F.linear(h[:, shift:], self.weight[centre + shift])
-            out = out + F.pad(before, (0, 0, shift, 0)) + F.pad(after, (0, 0, 0, shift))
-        return out
+        taps, x = [w.T for w in self.weight.unbind()], h.unbind(dim=1)
+        out = []
+        for i in range(length):
+            y = self.bias
+            for j in range(max(0, i - centre), min(length, i + centre + 1)):
+                y = torch.addmm(y, x[j], taps[j - i + centre])
+            out.append(y)
+        return torch.stack(out, dim=1)
 
 
 class ResidualBlock(nn.Module):

@@ -30,7 +30,7 @@ class Run:
     Attributes
     ----------
     history : DataFrame
-        A row an epoch: epoch, lr, train_loss, val_loss, val_error, seconds.
+        A row an epoch: epoch, lr, train_loss, val_error, seconds.
     predictor : Predictor
     """
 
