@@ -27,7 +27,8 @@ from contents import Chapter, chapters
 from notebooks import ROOT, site_url
 
 GLOSSARY = "book/appendix/glossary"
-BIBLIOGRAPHY = "book/appendix/bibliography"
+# Pages whose words are not the book's: titles of papers, docstrings.
+LEFT_ALONE = ("book/appendix/bibliography", "book/appendix/api_")
 CACHE = ROOT / "_build" / ".jupyter_cache"
 PLAIN = (nodes.emphasis, nodes.strong)
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn")
@@ -93,7 +94,7 @@ def definitions() -> dict[str, str]:
 
 def link_words(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Link the first use of each term, and the library's names in a chapter."""
-    if docname in (GLOSSARY, BIBLIOGRAPHY) or app.builder.format != "html":
+    if docname.startswith((GLOSSARY, *LEFT_ALONE)) or app.builder.format != "html":
         return
     _name_term_links(doctree)
     anchors = _term_anchors(app)
