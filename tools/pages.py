@@ -154,7 +154,8 @@ def _task(task: Benchmark) -> str:
         f"- Licence: {task.licence}.",
     ]
     if published:
-        lines.append(f"- Published test {METRICS[task.metric]}{unit}: {published}.")
+        what = METRICS[task.metric] + (f" in{unit}" if unit else "")
+        lines.append(f"- Published test {what}: {published}.")
     return "\n".join(lines)
 
 
