@@ -3,9 +3,9 @@
 import http.server
 import threading
 
-import links
 import pytest
 
+import links
 import notebooks
 
 ANSWERS = {"/here": 200, "/gone": 404, "/removed": 410, "/shy": 403, "/ill": 500}
