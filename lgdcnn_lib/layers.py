@@ -206,7 +206,7 @@ class ElementConv(nn.Module):
         taps, x = [w.T for w in self.weight.unbind()], h.unbind(dim=1)
         out = []
         for i in range(length):
-            y = self.bias
+            y: Tensor = self.bias
             for j in range(max(0, i - centre), min(length, i + centre + 1)):
                 y = torch.addmm(y, x[j], taps[j - i + centre])
             out.append(y)
