@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,8 @@ def provenance() -> dict[str, str]:
 
     In an exported tree, which has no repository, set ``$GIT_COMMIT``.
     """
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False)
     return {
-        "commit": os.environ.get("GIT_COMMIT") or commit.stdout.strip() or "unknown",
+        "commit": os.environ.get("GIT_COMMIT") or _commit(),
         "date": date.today().isoformat(),
         "hardware": _hardware(),
         "versions": (
@@ -122,8 +121,17 @@ def provenance() -> dict[str, str]:
     }
 
 
+@cache
+def _commit() -> str:
+    """Look up the commit once: a process keeps the code that it started with."""
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(git, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
 def start_process() -> None:
-    """Use one thread; on a GPU, multiply in TF32 (rows say so)."""
+    """Note the commit, and use one thread; on a GPU, multiply in TF32 (rows say so)."""
+    _commit()
     torch.set_num_threads(1)
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")
@@ -172,6 +180,7 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
         is False.
     """
     task = subset(load_benchmark(spec.task, fold=spec.fold), spec.n_train, spec.seed)
+    made = provenance()
     start = time.perf_counter()
     if spec.model in BASELINES:
         predictor: Any = BASELINES[spec.model](seed=spec.seed).fit(task)
@@ -198,7 +207,7 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
     }
     named = [table.assign(split=name) for name, table in tables.items()]
     columns = ["split", "prediction", "std"]
-    return row | provenance(), pd.concat(named, ignore_index=True)[columns]
+    return row | made, pd.concat(named, ignore_index=True)[columns]
 
 
 def _score(predictions: pd.DataFrame, truth: pd.DataFrame, task: Task) -> float:

@@ -32,7 +32,7 @@ from lgdcnn_lib.benchmarks import Task, load_benchmark, score
 from lgdcnn_lib.cecv import cecv_table, count_environments, environment_matrices
 from lgdcnn_lib.composition import encode
 from lgdcnn_lib.elements import ATOMIC_NUMBERS, data_dir, element_table
-from lgdcnn_lib.experiments import provenance
+from lgdcnn_lib.experiments import provenance, start_process
 from lgdcnn_lib.models import CompositionModel, ModelConfig, build_model
 from lgdcnn_lib.training import TrainConfig, Trainer
 
@@ -262,7 +262,7 @@ def nulls() -> None:
 
 def main() -> None:
     """Run the part named on the command line."""
-    torch.set_num_threads(1)
+    start_process()
     again = "--again" in sys.argv
     part, *wanted = [word for word in sys.argv[1:] if word != "--again"] or [""]
     lists = {"checkpoints": checkpoints, "controls": controls, "design": design}
