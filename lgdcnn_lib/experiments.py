@@ -53,6 +53,8 @@ class RunSpec:
     orders : int
         Average predictions over as many random orders of the elements; 0 takes the
         canonical order, once.
+    refit : bool
+        Train on the validation rows too: for recipes that were chosen before.
     """
 
     task: str
@@ -63,6 +65,7 @@ class RunSpec:
     train_config: TrainConfig = field(default_factory=TrainConfig)
     n_train: int | None = None
     orders: int = 0
+    refit: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -72,7 +75,8 @@ class RunSpec:
         train = asdict(self.train_config)
         train.pop("seed"), train.pop("device")
         settings = {"model_config": asdict(self.model_config), "train_config": train}
-        return settings | ({"orders": self.orders} if self.orders else {})
+        extra = {"orders": self.orders, "refit": self.refit}
+        return settings | {name: value for name, value in extra.items() if value}
 
     @property
     def recipe(self) -> str:
@@ -162,6 +166,12 @@ def subset(task: Task, n_train: int | None, seed: int) -> Task:
     return replace(task, train=train)
 
 
+def with_validation(task: Task) -> Task:
+    """Move the validation rows to the training rows."""
+    train = pd.concat([task.train, task.val], ignore_index=True)
+    return replace(task, train=train, val=task.val[:0])
+
+
 def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]:
     """Train once and score.
 
@@ -177,9 +187,11 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
         The keys are ``COLUMNS``. Errors: MAE in the task's unit, or ROC-AUC.
     predictions : DataFrame
         split (val, test), prediction, std, in row order; no test rows when ``test``
-        is False.
+        is False, no validation rows after a refit.
     """
     task = subset(load_benchmark(spec.task, fold=spec.fold), spec.n_train, spec.seed)
+    if spec.refit:
+        task = with_validation(task)
     made = provenance()
     start = time.perf_counter()
     if spec.model in BASELINES:
@@ -192,15 +204,21 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
         n_parameters = model.n_parameters()
     seconds = time.perf_counter() - start
     options = {"orders": spec.orders} if spec.orders else {}
-    splits = {"val": task.val, "test": task.test} if test else {"val": task.val}
+    splits = {"val": task.val} if len(task.val) else {}
+    if test:
+        splits["test"] = task.test
     tables = {
         name: predictor.predict(table["formula"], **options)
         for name, table in splits.items()
     }
     row = dict(zip(KEY, spec.key, strict=True)) | {
         "metric": task.metric,
-        "val_error": _score(tables["val"], task.val, task),
-        "test_error": _score(tables["test"], task.test, task) if test else "",
+        "val_error": "",
+        "test_error": "",
+        **{
+            f"{name}_error": _score(tables[name], rows, task)
+            for name, rows in splits.items()
+        },
         "epochs": epochs,
         "seconds": round(seconds, 1),
         "n_parameters": n_parameters,
@@ -242,10 +260,16 @@ def append(path: Path, row: dict[str, Any], spec: RunSpec) -> None:
 
 
 def save_predictions(folder: Path, spec: RunSpec, predictions: pd.DataFrame) -> None:
-    """Keep a run's predictions in row order, five digits each."""
+    """Keep a run's predictions in row order."""
     folder.mkdir(parents=True, exist_ok=True)
     name = "-".join(part for part in spec.key if part) + ".csv.xz"
-    predictions.to_csv(folder / name, index=False, float_format="%.5g")
+    write_predictions(predictions, folder / name, spec.task)
+
+
+def write_predictions(table: pd.DataFrame, path: Path, task: str) -> None:
+    """Write with five digits; probabilities with eight, or their ranks would tie."""
+    digits = 8 if BENCHMARKS[task].metric == "rocauc" else 5
+    table.to_csv(path, index=False, float_format=f"%.{digits}g")
 
 
 def specs(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS
 from lgdcnn_lib.elements import data_dir
-from lgdcnn_lib.experiments import COLUMNS
+from lgdcnn_lib.experiments import COLUMNS, write_predictions
 
 GROUP = ["task", "model", "recipe", "n_train"]
 RUN = ["model", "recipe", "seed", "fold"]
@@ -208,4 +208,4 @@ def pack_predictions(folder: Path, out: Path) -> None:
         done = {key for table in known for key in table.groupby(RUN).groups}
         new = [run for run in runs if tuple(run.loc[0, RUN]) not in done]
         if new:
-            pd.concat(known + new).to_csv(path, index=False, float_format="%.5g")
+            write_predictions(pd.concat(known + new), path, task)

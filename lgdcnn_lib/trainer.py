@@ -7,6 +7,7 @@ of history. The test set is never touched here.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -102,24 +103,43 @@ class Trainer:
         order = torch.randperm(len(groups), generator=generator)
         return [shuffled[groups[i]] for i in order]
 
-    def select(self, rows: Tensor, length: int) -> CompositionBatch:
-        """Take the compounds of a batch and their first ``length`` slots, with noise.
-
-        ``length`` is their number of elements, or that of the longest formula.
-        """
-        numbers = self.data.atomic_numbers[rows, :length]
-        fractions = self.data.fractions[rows, :length]
+    def select(self, rows: Tensor) -> CompositionBatch:
+        """Take the compounds of an epoch in the order of its batches, with noise."""
+        fractions = self.data.fractions[rows]
         if self.config.jitter:
             noise = torch.randn(fractions.shape, generator=self.generator)
             noise = noise.to(self.device) * self.config.jitter
             fractions = (fractions * (1 + noise)).clamp(0, 1)
             fractions = fractions / fractions.sum(dim=1, keepdim=True)
-        full = self.config.batching == "by_count"
-        mask = self.data.mask[rows, :length]
-        batch = CompositionBatch((), numbers, fractions, mask, full)
+        numbers, mask = self.data.atomic_numbers[rows], self.data.mask[rows]
+        batch = CompositionBatch((), numbers, fractions, mask)
         if self.config.shuffle_elements:
             batch = shuffle_elements(batch, self.generator)
         return batch
+
+    def steps(self, batches: list[Tensor]) -> Iterator[tuple[CompositionBatch, Tensor]]:
+        """Yield the compounds and targets of each batch, cut to their length.
+
+        That is their number of elements, or the length of the longest formula.
+        """
+        # All at once: a step has no time for small transfers and small operations.
+        rows = torch.cat(batches).to(self.device)
+        epoch, target = self.select(rows), self.target[rows]
+        mixed = self.config.batching == "mixed"
+        end = 0
+        for batch in batches:
+            start, end = end, end + len(batch)
+            here = (slice(start, end), slice(0, self.length(batch)))
+            numbers, fractions = epoch.atomic_numbers[here], epoch.fractions[here]
+            mask = epoch.mask[here]
+            part = CompositionBatch((), numbers, fractions, mask, full=not mixed)
+            yield part, target[start:end]
+
+    def length(self, rows: Tensor) -> int:
+        """Element slots of a batch."""
+        if self.config.batching == "mixed":
+            return self.data.mask.shape[1]
+        return int(self.n_elements[rows[0]])
 
     def losses(self, output: ModelOutput, target: Tensor) -> Tensor:
         """The loss of each compound, (N,): here you may put another."""
@@ -137,9 +157,9 @@ class Trainer:
         self.optimizer.zero_grad()
         return parallel.total(loss.detach())
 
-    def train_step(self, rows: Tensor, length: int) -> Tensor:
+    def train_step(self, batch: CompositionBatch, target: Tensor) -> Tensor:
         """Take one optimiser step; return the sum of the losses of the batch."""
-        loss = self.step(self.select(rows, length), self.target[rows])
+        loss = self.step(batch, target)
         self.schedule.step()
         if self.ema is not None:
             self.ema.update_parameters(self.model)
@@ -154,13 +174,7 @@ class Trainer:
             When a loss is not finite, naming epoch and step.
         """
         self.model.train()
-        batches = self.batches(self.generator)
-        longest = self.data.atomic_numbers.shape[1]
-        mixed = self.config.batching == "mixed"
-        lengths = [longest if mixed else int(self.n_elements[b[0]]) for b in batches]
-        # One transfer an epoch: a GPU would wait at each of many small ones.
-        rows = torch.cat(batches).to(self.device).split([len(b) for b in batches])
-        steps = zip(rows, lengths, strict=True)
+        steps = self.steps(self.batches(self.generator))
         losses = torch.stack([self.train_step(*step) for step in steps]).cpu()
         bad = (~losses.isfinite()).nonzero()
         if len(bad):

@@ -140,11 +140,25 @@ def test_batches_cover_the_training_set_once(task):
 
 def test_jitter_keeps_fractions_a_composition(task):
     trainer = Trainer(build_model("gru", SMALL), task, recipe(jitter=0.02))
-    rows = trainer.batches(trainer.generator)[0]
-    n = int(trainer.n_elements[rows[0]])
-    jittered, plain = trainer.select(rows, n), trainer.data.fractions[rows]
-    assert torch.allclose(jittered.fractions.sum(dim=1), torch.ones(len(rows)))
-    assert 0 < (jittered.fractions - plain[:, :n]).abs().max() < 0.1
+    rows = torch.cat(trainer.batches(trainer.generator))
+    jittered, plain = trainer.select(rows).fractions, trainer.data.fractions[rows]
+    assert torch.allclose(jittered.sum(dim=1), torch.ones(len(rows)))
+    assert 0 < (jittered - plain).abs().max() < 0.1
+    assert torch.equal(jittered > 0, plain > 0)
+
+
+@pytest.mark.parametrize("batching", ["by_count", "mixed"])
+def test_steps_hold_the_compounds_of_their_batches(task, batching):
+    trainer = Trainer(build_model("gru", SMALL), task, recipe(batching=batching))
+    batches = trainer.batches(trainer.generator)
+    steps = list(trainer.steps(batches))
+    longest = trainer.data.mask.shape[1]
+    for rows, (batch, target) in zip(batches, steps, strict=True):
+        n = int(trainer.n_elements[rows[0]]) if batching == "by_count" else longest
+        assert torch.equal(batch.atomic_numbers, trainer.data.atomic_numbers[rows, :n])
+        assert torch.equal(batch.fractions, trainer.data.fractions[rows, :n])
+        assert torch.equal(batch.mask, trainer.data.mask[rows, :n])
+        assert torch.equal(target, trainer.target[rows])
 
 
 def test_test_set_is_never_read(task):
@@ -163,19 +177,18 @@ def test_eval_every_and_empty_validation(task):
 
 def test_shuffled_elements_are_the_same_compounds(task):
     trainer = Trainer(build_model("lstm", SMALL), task, recipe(shuffle_elements=True))
-    [rows, *_] = (b for b in trainer.batches(trainer.generator) if len(b) == 16)
-    n = int(trainer.n_elements[rows[0]])
-    shuffled = trainer.select(rows, n)
-    numbers, fractions = trainer.data.atomic_numbers[rows, :n], trainer.data.fractions
+    rows = torch.cat(trainer.batches(trainer.generator))
+    shuffled, plain = trainer.select(rows), trainer.data[rows]
     pairs = [
-        sorted(zip(z.tolist(), f.tolist(), strict=True))
-        for z, f in zip(shuffled.atomic_numbers, shuffled.fractions, strict=True)
+        [
+            sorted(zip(z.tolist(), f.tolist(), strict=True))
+            for z, f in zip(batch.atomic_numbers, batch.fractions, strict=True)
+        ]
+        for batch in (shuffled, plain)
     ]
-    assert pairs == [
-        sorted(zip(z.tolist(), f.tolist(), strict=True))
-        for z, f in zip(numbers, fractions[rows, :n], strict=True)
-    ]
-    assert not torch.equal(shuffled.atomic_numbers, numbers)
+    assert pairs[0] == pairs[1]
+    assert torch.equal(shuffled.mask, plain.mask)
+    assert not torch.equal(shuffled.atomic_numbers, plain.atomic_numbers)
 
 
 def test_batch_size_rules():
