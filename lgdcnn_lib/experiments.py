@@ -74,6 +74,8 @@ class RunSpec:
             return {"baseline": self.model}
         train = asdict(self.train_config)
         train.pop("seed"), train.pop("device")
+        if not train["beta"]:  # came later: earlier rows keep their recipe's name
+            del train["beta"]
         settings = {"model_config": asdict(self.model_config), "train_config": train}
         extra = {"orders": self.orders, "refit": self.refit}
         return settings | {name: value for name, value in extra.items() if value}

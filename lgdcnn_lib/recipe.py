@@ -27,6 +27,16 @@ def robust_l1(output: ModelOutput, target: Tensor) -> Tensor:
     return 2**0.5 * (target - output.mean).abs() * (-spread).exp() + spread
 
 
+def beta_weights(output: ModelOutput, beta: float) -> Tensor:
+    """Weights ``exp(beta s)`` of the losses, constant for the gradient; (N,).
+
+    The gradient of `robust_l1` for the mean is divided by the deviation exp(s). Where
+    a network once is unsure, it then learns slowly, and stays unsure. With beta = 1
+    the weight undoes the division (beta-NLL, Seitzer et al., ICLR 2022).
+    """
+    return (beta * output.log_std.detach()).exp()
+
+
 def cross_entropy(output: ModelOutput, target: Tensor) -> Tensor:
     """Binary cross-entropy for each compound; ``output.mean`` is the logit. (N,)."""
     return F.binary_cross_entropy_with_logits(output.mean, target, reduction="none")
@@ -56,6 +66,10 @@ class TrainConfig:
         Exponential average of the weights over about an epoch's steps; or at the ends
         of cycles, while validation improves (published).
     ema_decay : float
+    beta : float
+        Weight of a compound's loss: its predicted deviation to this power. With the
+        published 0, compounds that the network is unsure of teach it little; with 1,
+        the mean learns from every absolute error alike (`beta_weights`).
     jitter : float
         Standard deviation of the relative noise on the fractions.
     shuffle_elements : bool
@@ -79,6 +93,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     averaging: str = "none"
     ema_decay: float = 0.99
+    beta: float = 0.0
     jitter: float = 0.0
     shuffle_elements: bool = False
     average_duplicates: bool = False

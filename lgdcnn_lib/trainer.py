@@ -26,6 +26,7 @@ from lgdcnn_lib.recipe import (
     HALF_CYCLE,
     TrainConfig,
     average_duplicates,
+    beta_weights,
     compounds_per_batch,
     cross_entropy,
     make_optimizer,
@@ -143,8 +144,11 @@ class Trainer:
 
     def losses(self, output: ModelOutput, target: Tensor) -> Tensor:
         """The loss of each compound, (N,): here you may put another."""
-        loss_of = cross_entropy if self.classify else robust_l1
-        return loss_of(output, target)
+        if self.classify:
+            return cross_entropy(output, target)
+        loss = robust_l1(output, target)
+        beta = self.config.beta
+        return loss * beta_weights(output, beta) if beta else loss
 
     def update(self, batch: CompositionBatch, target: Tensor) -> Tensor:
         """Predict, compare, differentiate, step, forget; return the summed loss."""

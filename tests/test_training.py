@@ -13,6 +13,7 @@ from lgdcnn_lib.composition import encode
 from lgdcnn_lib.models import ModelConfig, ModelOutput, build_model
 from lgdcnn_lib.recipe import (
     average_duplicates,
+    beta_weights,
     compounds_per_batch,
     cross_entropy,
     pick_device,
@@ -121,6 +122,26 @@ def test_another_loss_is_one_method(task):
     moved = (trainer.model.head.linear.weight - before).abs().amax(dim=1)
     # The plain loss does not know the log deviation (row 1): only decay moves it.
     assert moved[1] < 1e-4 < moved[0]
+
+
+def test_beta_weighs_the_gradient_of_the_mean_and_not_its_sign(task):
+    mean = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+    output = ModelOutput(mean, torch.tensor([-3.0, 0.0, 2.0]))
+    target = torch.tensor([0.0, 0.0, 3.0])
+    sign = torch.tensor([1.0, -1.0, -1.0])
+    for beta in (0.0, 0.5, 1.0):
+        loss = robust_l1(output, target) * beta_weights(output, beta)
+        [gradient] = torch.autograd.grad(loss.sum(), mean)
+        expected = 2**0.5 * sign * (output.log_std * (beta - 1)).exp()
+        assert torch.allclose(gradient, expected)
+
+
+def test_beta_changes_what_is_learnt(task):
+    losses = [
+        Trainer(build_model("gru", SMALL), task, recipe(beta=beta)).train_epoch()
+        for beta in (0.0, 1.0)
+    ]
+    assert losses[0] != losses[1]
 
 
 def test_infinite_loss_names_the_step(task):
