@@ -11,28 +11,23 @@ import fcntl
 import hashlib
 import json
 import multiprocessing
-import os
-import platform
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
-import lgdcnn_lib
 from lgdcnn_lib.baselines import MeanBaseline, RandomForestBaseline
 from lgdcnn_lib.benchmarks import BENCHMARKS, Task, load_benchmark, score
 from lgdcnn_lib.models import ModelConfig, build_model
+from lgdcnn_lib.predictor import Predictor
+from lgdcnn_lib.provenance import provenance, start_process
 from lgdcnn_lib.training import TrainConfig, fit
+from lgdcnn_lib.transfer import start_from
 
 BASELINES = {"mean": MeanBaseline, "random_forest": RandomForestBaseline}
 
@@ -55,6 +50,8 @@ class RunSpec:
         canonical order, once.
     refit : bool
         Train on the validation rows too: for recipes that were chosen before.
+    start : str
+        Predictor file whose weights the training starts from (`transfer.start_from`).
     """
 
     task: str
@@ -66,6 +63,7 @@ class RunSpec:
     n_train: int | None = None
     orders: int = 0
     refit: bool = False
+    start: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -77,7 +75,7 @@ class RunSpec:
         if not train["beta"]:  # came later: earlier rows keep their recipe's name
             del train["beta"]
         settings = {"model_config": asdict(self.model_config), "train_config": train}
-        extra = {"orders": self.orders, "refit": self.refit}
+        extra = {"orders": self.orders, "refit": self.refit, "start": self.start}
         return settings | {name: value for name, value in extra.items() if value}
 
     @property
@@ -108,56 +106,6 @@ COLUMNS = (
     "versions",
     "command",
 )
-
-
-def provenance() -> dict[str, str]:
-    """Commit, date, hardware, versions and command of this process.
-
-    In an exported tree, which has no repository, set ``$GIT_COMMIT``.
-    """
-    return {
-        "commit": os.environ.get("GIT_COMMIT") or _commit(),
-        "date": date.today().isoformat(),
-        "hardware": _hardware(),
-        "versions": (
-            f"lgdcnn_lib {lgdcnn_lib.__version__}, torch {torch.__version__}, "
-            f"numpy {np.__version__}, python {platform.python_version()}"
-        ),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-    }
-
-
-@cache
-def _commit() -> str:
-    """Look up the commit once: a process keeps the code that it started with."""
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(git, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
-
-
-def start_process() -> None:
-    """Note the commit, and use one thread; on a GPU, multiply in TF32 (rows say so)."""
-    _commit()
-    torch.set_num_threads(1)
-    if torch.cuda.is_available():
-        torch.set_float32_matmul_precision("high")
-
-
-def _hardware() -> str:
-    threads = torch.get_num_threads()
-    if not torch.cuda.is_available():
-        return f"cpu, {threads} thread(s), {_processor()}"
-    precision = torch.get_float32_matmul_precision()
-    return f"cuda, {torch.cuda.get_device_name()}, float32 products: {precision}"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def subset(task: Task, n_train: int | None, seed: int) -> Task:
@@ -201,6 +149,8 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
         epochs, n_parameters = 0, 0
     else:
         model = build_model(spec.model, spec.model_config, seed=spec.seed)
+        if spec.start:
+            start_from(model, Predictor.load(spec.start))
         trained = fit(model, task, spec.train_config)
         predictor, epochs = trained.predictor, len(trained.history)
         n_parameters = model.n_parameters()

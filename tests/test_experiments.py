@@ -5,14 +5,18 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
 from lgdcnn_lib import experiments
 from lgdcnn_lib.benchmarks import load_benchmark
 from lgdcnn_lib.experiments import COLUMNS, RunSpec, finished, run, run_grid, specs
-from lgdcnn_lib.models import ModelConfig
-from lgdcnn_lib.training import TrainConfig
+from lgdcnn_lib.models import ModelConfig, build_model
+from lgdcnn_lib.provenance import provenance
+from lgdcnn_lib.training import TrainConfig, fit
+from lgdcnn_lib.transfer import start_from
 
 TRAIN = TrainConfig(epochs=1, device="cpu")
+TASK = load_benchmark("matbench_steels", fold=0)
 SPEC = RunSpec("matbench_steels", "lstm", 0, 0, ModelConfig(d=8), TRAIN)
 
 
@@ -20,8 +24,7 @@ def test_a_row_says_how_it_was_made():
     row, predictions = run(SPEC)
     assert set(row) == set(COLUMNS)
     assert row["versions"].startswith("lgdcnn_lib")
-    task = load_benchmark("matbench_steels", fold=0)
-    for split, truth in (("val", task.val), ("test", task.test)):
+    for split, truth in (("val", TASK.val), ("test", TASK.test)):
         kept = predictions[predictions["split"] == split].reset_index(drop=True)
         error = (kept["prediction"] - truth["target"]).abs().mean()
         assert row[f"{split}_error"] == pytest.approx(error, rel=1e-5)
@@ -83,11 +86,47 @@ def test_orders_are_part_of_the_recipe():
     assert run(several)[0]["test_error"] != run(SPEC)[0]["test_error"]
 
 
+def test_a_refit_learns_from_the_validation_rows_too(monkeypatch):
+    seen = []
+
+    def watched(model, task, config):
+        seen.append(task)
+        return fit(model, task, config)
+
+    monkeypatch.setattr(experiments, "fit", watched)
+    refit = dataclasses.replace(SPEC, refit=True)
+    row, predictions = run(refit)
+    assert set(seen[0].train["formula"]) == {*TASK.train["formula"], *TASK.val.formula}
+    assert len(seen[0].train) == len(TASK.train) + len(TASK.val)
+    assert row["val_error"] == ""
+    assert row["test_error"] > 0
+    assert set(predictions["split"]) == {"test"}
+    assert refit.recipe != SPEC.recipe
+
+
+def test_a_run_starts_from_the_weights_named(tmp_path):
+    path = tmp_path / "pretrained.safetensors"
+    source = fit(build_model("lstm", SPEC.model_config, seed=5), TASK, TRAIN).predictor
+    source.save(path)
+    still = dataclasses.replace(TRAIN, lr=1e-12, weight_decay=0.0)
+    started = dataclasses.replace(SPEC, start=str(path), train_config=still)
+    model = build_model("lstm", SPEC.model_config)
+    start_from(model, source)
+    for name, value in model.named_parameters():
+        same = torch.equal(value, dict(source.model.named_parameters())[name])
+        assert same != name.startswith("head.")
+    assert run(started)[0]["test_error"] != run(SPEC)[0]["test_error"]
+    with pytest.raises(ValueError, match="other settings"):
+        start_from(build_model("lstm", ModelConfig(d=16)), source)
+    with pytest.raises(ValueError, match="other stages"):
+        start_from(build_model("gru", SPEC.model_config), source)
+
+
 def test_an_exported_tree_names_its_commit(monkeypatch):
     monkeypatch.delenv("GIT_COMMIT", raising=False)
-    assert experiments.provenance()["commit"] != "abc1234"
+    assert provenance()["commit"] != "abc1234"
     monkeypatch.setenv("GIT_COMMIT", "abc1234")
-    assert experiments.provenance()["commit"] == "abc1234"
+    assert provenance()["commit"] == "abc1234"
 
 
 def test_a_claimed_run_is_left_to_its_owner(tmp_path, monkeypatch):
@@ -128,4 +167,4 @@ def test_training_subsets():
 
 
 def test_processor_has_a_name():
-    assert experiments.provenance()["hardware"].split(", ")[-1]
+    assert provenance()["hardware"].split(", ")[-1]

@@ -6,7 +6,7 @@ import imports
 
 # Lowest first. Modules on one floor do not import each other.
 FLOORS = (
-    {"elements"},
+    {"elements", "provenance"},
     {"formulas"},
     {"composition"},
     {"benchmarks"},
@@ -14,7 +14,7 @@ FLOORS = (
     {"models"},
     {"optim", "checkpoint", "intervals", "novelty"},
     {"predictor"},
-    {"recipe", "graphs", "parallel"},
+    {"recipe", "graphs", "parallel", "transfer"},
     {"trainer"},
     {"training"},
     {"environments"},

@@ -32,8 +32,8 @@ from lgdcnn_lib.benchmarks import Task, load_benchmark, score
 from lgdcnn_lib.cecv import cecv_table, count_environments, environment_matrices
 from lgdcnn_lib.composition import encode
 from lgdcnn_lib.elements import ATOMIC_NUMBERS, data_dir, element_table
-from lgdcnn_lib.experiments import provenance, start_process
 from lgdcnn_lib.models import CompositionModel, ModelConfig, build_model
+from lgdcnn_lib.provenance import provenance, start_process
 from lgdcnn_lib.training import TrainConfig, Trainer
 
 RUNS = data_dir() / "results/cecv_runs.csv"

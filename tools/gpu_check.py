@@ -18,9 +18,9 @@ import pandas as pd
 import torch
 
 from lgdcnn_lib.benchmarks import Task, load_benchmark
-from lgdcnn_lib.experiments import provenance
 from lgdcnn_lib.graphs import GraphedStep
 from lgdcnn_lib.models import MODELS, ModelConfig, build_model
+from lgdcnn_lib.provenance import provenance
 from lgdcnn_lib.training import TrainConfig, Trainer
 
 FULL = load_benchmark("aflow__ael_bulk_modulus_vrh")

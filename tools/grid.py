@@ -27,8 +27,9 @@ from typing import Any
 
 from lgdcnn_lib.benchmarks import BENCHMARKS
 from lgdcnn_lib.elements import data_dir
-from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs, start_process
+from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
 from lgdcnn_lib.models import ModelConfig
+from lgdcnn_lib.provenance import start_process
 from lgdcnn_lib.results import pack_predictions
 from lgdcnn_lib.training import TrainConfig
 
