@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS
+from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS, load_benchmark, score
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.experiments import COLUMNS, write_predictions
 
@@ -178,6 +178,36 @@ def load_predictions(task: str, model: str = "lg_dcnn") -> pd.DataFrame:
         known = ", ".join(sorted(set(table["model"])))
         raise ValueError(f"no predictions of {model!r} on {task}; there are: {known}")
     return found
+
+
+def ensemble_error(task: str, runs: pd.DataFrame) -> float:
+    """Score the mean prediction of several kept runs on the test rows.
+
+    Parameters
+    ----------
+    task : str
+    runs : DataFrame
+        Rows of `load_predictions`; every seed has the same folds.
+
+    Returns
+    -------
+    float
+        MAE in the task's unit or ROC-AUC, averaged over the folds.
+
+    Raises
+    ------
+    ValueError
+        When a fold has not as many test rows of each seed as the task has.
+    """
+    errors = []
+    for fold, rows in runs[runs["split"] == "test"].groupby("fold"):
+        truth = load_benchmark(task, int(fold) if fold else None).test["target"]
+        members = [run["prediction"].to_numpy() for _, run in rows.groupby("seed")]
+        if {len(member) for member in members} != {len(truth)}:
+            raise ValueError(f"{task}, fold {fold!r}: rows are missing, or double")
+        mean = np.mean(members, axis=0)
+        errors.append(score(BENCHMARKS[task].metric, truth, mean))
+    return float(np.mean(errors))
 
 
 def pack_predictions(folder: Path, out: Path) -> None:

@@ -11,6 +11,7 @@ from lgdcnn_lib.results import (
     against,
     by_seed,
     chosen,
+    ensemble_error,
     load_predictions,
     load_results,
     pack_predictions,
@@ -112,17 +113,34 @@ def test_shipped_rows_are_whole():
 
 def test_kept_predictions_give_the_errors_of_their_rows():
     """Any error of the grid can be computed again from the data and the predictions."""
-    table = load_results("main").set_index(["task", "seed", "fold"])
+    table = load_results("main", "best").set_index(["task", "recipe", "seed", "fold"])
     for name in ("matbench_log_kvrh", "CritExam__Ed"):
-        for (seed, fold, split), part in load_predictions(name).groupby(
-            ["seed", "fold", "split"]
+        for (recipe, seed, fold, split), part in load_predictions(name).groupby(
+            ["recipe", "seed", "fold", "split"]
         ):
             task = load_benchmark(name, fold=int(fold) if fold else None)
             truth = task.test if split == "test" else task.val
             error = score(task.metric, truth["target"], part["prediction"])
             assert error == pytest.approx(
-                table.loc[(name, seed, fold), f"{split}_error"], rel=1e-3
+                table.loc[(name, recipe, seed, fold), f"{split}_error"], rel=1e-3
             )
+
+
+def test_an_ensemble_is_scored_by_its_mean():
+    task = "matbench_steels"
+    truth = [load_benchmark(task, fold).test["target"].to_numpy() for fold in (0, 1)]
+
+    def member(fold, seed, shift):
+        facts = {"fold": str(fold), "seed": seed, "split": "test"}
+        return pd.DataFrame({"prediction": truth[fold] + shift}).assign(**facts)
+
+    runs = [member(0, 0, 3.0), member(0, 1, -1.0), member(1, 0, 0.0), member(1, 1, 6.0)]
+    ensemble = pd.concat(runs)
+    assert ensemble_error(task, ensemble) == pytest.approx((1.0 + 3.0) / 2)
+    alone = ensemble[ensemble["seed"] == 0]
+    assert ensemble_error(task, alone) == pytest.approx(1.5)
+    with pytest.raises(ValueError, match="missing, or double"):
+        ensemble_error(task, pd.concat([*runs, member(1, 1, 0.0)]))
 
 
 def test_packing_keeps_each_run_once(tmp_path, monkeypatch):
