@@ -113,16 +113,15 @@ def forest() -> list[RunSpec]:
 
 
 def on_choice(
-    configs: list[tuple[str, ModelConfig, TrainConfig]], orders: int = 0
+    configs: list[tuple[str, ModelConfig, TrainConfig]],
+    tasks: tuple[tuple[str, int | None], ...] = CHOICE,
 ) -> list[RunSpec]:
-    """Each network and recipe on the three tasks of choice, with three seeds."""
+    """Each network and recipe on the tasks of choice, with three seeds."""
     return [
-        RunSpec(
-            task, model, fold, seed, network, replace(train, seed=seed), None, orders
-        )
+        RunSpec(task, model, fold, seed, network, replace(train, seed=seed))
         for seed in SEEDS
         for model, network, train in configs
-        for task, fold in CHOICE
+        for task, fold in tasks
     ]
 
 
@@ -151,25 +150,24 @@ def lengths() -> list[RunSpec]:
 def vectors() -> list[RunSpec]:
     """Element tables, alone and joined."""
     tables = (
-        "mat2vec", "onehot", "random", "magpie", "oliynyk", "skipatom", "mace_mp0",
-        "orb_v2", "chgnet", "sevennet", "mat2vec+magpie", "mat2vec+mace_mp0",
-        FOUR_TABLES,
+        "mat2vec", "onehot", "random", "magpie", "skipatom", "mace_mp0", "orb_v2",
+        "chgnet", "mat2vec+mace_mp0", FOUR_TABLES,
     )  # fmt: skip
-    configs = [("lg_dcnn", ModelConfig(element_table=t), DEFAULT) for t in tables]
-    return on_choice(configs)
+    networks = [ModelConfig(d=128, element_table=table) for table in tables]
+    return on_choice([("lg_dcnn", n, DEFAULT) for n in networks], CHOICE[:2])
 
 
 def leaks() -> list[RunSpec]:
     """The published forward pass, and the leaks closed one at a time."""
     mixed = replace(DEFAULT, batching="mixed")
-    paper = ModelConfig.paper(d=256)
+    paper = ModelConfig.paper(d=128)
     configs = [
         ("lg_dcnn", paper, mixed),
         ("lg_dcnn", replace(paper, padding="masked"), DEFAULT),
         ("lg_dcnn", replace(paper, order="canonical"), mixed),
         ("lg_dcnn", replace(paper, padding="masked", order="canonical"), DEFAULT),
     ]
-    return on_choice(configs)
+    return on_choice(configs, CHOICE[:2])
 
 
 # Where validation preferred beta = 1: targets that are mostly near zero.
@@ -179,14 +177,14 @@ BETA = {
 }  # fmt: skip
 
 
-def best_recipe(task: str) -> tuple[TrainConfig, int]:
-    """The recipe that validation chose for a task, and its number of orders."""
+def best_recipe(task: str) -> tuple[ModelConfig, TrainConfig, int]:
+    """Network, recipe and number of orders that validation chose for a task."""
     if task == "matbench_perovskites":  # twins: decay keeps it from learning by heart
-        return replace(DEFAULT, weight_decay=3.0), 0
+        return replace(NETWORK, d=128), replace(DEFAULT, weight_decay=3.0), 0
     beta = 1.0 if task in BETA else 0.0
     if BENCHMARKS[task].rows <= LARGE:
-        return replace(LONG, beta=beta), ORDERS
-    return replace(DEFAULT, beta=beta), 0
+        return NETWORK, replace(LONG, beta=beta), ORDERS
+    return NETWORK, replace(DEFAULT, beta=beta), 0
 
 
 def best() -> list[RunSpec]:
@@ -201,11 +199,11 @@ def best() -> list[RunSpec]:
             task = BENCHMARKS[name]
             if task.metric == "rocauc" or (task.rows > LARGE and seed):
                 continue
-            train, orders = best_recipe(name)
+            network, train, orders = best_recipe(name)
             folds = range(5) if task.collection == "matbench" else [None]
             config = replace(train, seed=seed)
             grid += [
-                RunSpec(name, "lg_dcnn", f, seed, NETWORK, config, None, orders, True)
+                RunSpec(name, "lg_dcnn", f, seed, network, config, None, orders, True)
                 for f in folds
             ]
     large = {n for n in names if BENCHMARKS[n].rows > LARGE}
@@ -213,24 +211,24 @@ def best() -> list[RunSpec]:
 
 
 def steps() -> list[RunSpec]:
-    """From the default to the best recipe; the refit is in `best`."""
-    tasks = (*CHOICE, ("mp_bulk_modulus", None))
-    ladder = [(DEFAULT, 0), (replace(DEFAULT, epochs=100), 0), (LONG, ORDERS)]
+    """From the default to the best recipe, one step at a time, at half the width."""
+    tasks = ("aflow__ael_bulk_modulus_vrh", "mp_bulk_modulus")
+    ladder = [
+        (DEFAULT, 0, False),
+        (replace(DEFAULT, epochs=100), 0, False),
+        (LONG, ORDERS, False),
+        (LONG, ORDERS, True),
+    ]
+    network = replace(NETWORK, d=128)
     return [
         RunSpec(
-            task,
-            "lg_dcnn",
-            fold,
-            seed,
-            NETWORK,
-            replace(train, seed=seed),
-            None,
-            orders,
+            task, "lg_dcnn", None, seed, network, replace(train, seed=seed), None,
+            orders, refit,
         )
         for seed in SEEDS
-        for train, orders in ladder
-        for task, fold in tasks
-    ]
+        for train, orders, refit in ladder
+        for task in tasks
+    ]  # fmt: skip
 
 
 PRETRAINED = "runs/pretrained/OQMD_Formation_Enthalpy.safetensors"
@@ -253,7 +251,7 @@ def transfer() -> list[RunSpec]:
         for task in ("matbench_phonons", "matbench_jdft2d", "matbench_steels",
                      "matbench_expt_gap"):  # fmt: skip
             n = BENCHMARKS[task].splits[0]
-            for size in [*(s for s in (50, 100, 200, 400, 800) if s < n), None]:
+            for size in [*(s for s in (50, 200, 800) if s < n), None]:
                 for start in ("", PRETRAINED):
                     config = replace(DEFAULT, seed=seed)
                     grid.append(
