@@ -28,6 +28,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from recipe_search import (
+    CHOICE,
+    DEFAULT,
+    FOUR_TABLES,
+    LONG,
+    NETWORK,
+    ORDERS,
+    recipe,
+)
+
 from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
@@ -41,53 +51,6 @@ PREDICTIONS = Path("runs/predictions")
 SMALL = 20_000  # rows: the tasks on which everything is compared
 LARGE = 100_000  # rows: one seed, and 40 epochs, is what we can pay
 SEEDS = (0, 1, 2)
-
-# The tasks on which recipes are chosen, by validation alone.
-CHOICE: tuple[tuple[str, int | None], ...] = (
-    ("aflow__ael_bulk_modulus_vrh", None),
-    ("matbench_expt_gap", 0),
-    ("matbench_log_gvrh", 0),
-)
-FOUR_TABLES = "mat2vec+mace_mp0+orb_v2+magpie"
-DEFAULT = TrainConfig(batch_size="root", eval_every=1000)
-NETWORK = ModelConfig(element_table=FOUR_TABLES)  # what `recipe` chose
-# The second round of `recipe`: a long training, a new order of elements at every step.
-LONG = replace(DEFAULT, epochs=100, shuffle_elements=True)
-ORDERS = 8
-
-
-def recipe() -> list[RunSpec]:
-    """One change at a time from the default, then combinations; two seeds."""
-    wide: dict[str, Any] = {"element_table": FOUR_TABLES}
-    changes: list[tuple[dict[str, Any], dict[str, Any], int]] = [
-        ({}, {}, 0),
-        *(({}, {"batch_size": n}, 0) for n in (32, 128)),
-        *(({}, {"lr": lr}, 0) for lr in (5e-4, 2e-3)),
-        *(({}, {"epochs": n}, 0) for n in (20, 80)),
-        *(({"d": d}, {}, 0) for d in (128, 512)),
-        *(({}, {"weight_decay": w}, 0) for w in (0.1, 1.0)),
-        ({}, {"averaging": "ema"}, 0),
-        ({}, {"jitter": 0.02}, 0),
-        ({}, {"shuffle_elements": True}, 8),
-        (wide, {}, 0),
-        (wide, {"epochs": 100}, 0),
-        (wide, {"epochs": 100, "shuffle_elements": True}, 8),
-        (wide, {"epochs": 100, "weight_decay": 1.0}, 0),
-    ]
-    return [
-        RunSpec(
-            task,
-            "lg_dcnn",
-            fold,
-            seed,
-            replace(ModelConfig(), **model),
-            replace(DEFAULT, seed=seed, **train),
-            orders=orders,
-        )
-        for seed in (0, 1)
-        for model, train, orders in changes
-        for task, fold in CHOICE
-    ]
 
 
 def smaller() -> list[str]:
