@@ -210,6 +210,29 @@ def ensemble_error(task: str, runs: pd.DataFrame) -> float:
     return float(np.mean(errors))
 
 
+def add_ensembles(table: pd.DataFrame) -> pd.DataFrame:
+    """Add to a `summary` the error of the mean prediction of its seeds.
+
+    Returns
+    -------
+    DataFrame
+        With ``ensemble``; NaN where predictions are not kept.
+    """
+    errors = []
+    for row in table.itertuples():
+        task = str(row.task)
+        try:
+            kept = load_predictions(task, str(row.model))
+        except FileNotFoundError:
+            errors.append(float("nan"))
+            continue
+        kept = kept[kept["recipe"] == row.recipe]
+        folds = kept.groupby("seed")["fold"].nunique()
+        whole = kept[kept["seed"].isin(folds.index[folds == folds_of(task)])]
+        errors.append(ensemble_error(task, whole) if len(whole) else float("nan"))
+    return table.assign(ensemble=errors)
+
+
 def pack_predictions(folder: Path, out: Path) -> None:
     """Gather the files of single runs into one file a task.
 

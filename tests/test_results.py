@@ -8,6 +8,7 @@ from lgdcnn_lib import results
 from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark, score
 from lgdcnn_lib.experiments import COLUMNS, RunSpec, run, save_predictions
 from lgdcnn_lib.results import (
+    add_ensembles,
     against,
     by_seed,
     chosen,
@@ -141,6 +142,17 @@ def test_an_ensemble_is_scored_by_its_mean():
     assert ensemble_error(task, alone) == pytest.approx(1.5)
     with pytest.raises(ValueError, match="missing, or double"):
         ensemble_error(task, pd.concat([*runs, member(1, 1, 0.0)]))
+
+
+def test_ensembles_of_the_best_recipes_are_no_worse_than_their_members():
+    """The mean's absolute error is at most the mean of the absolute errors."""
+    rows = load_results("best")
+    rows = rows[rows["task"].isin(["mp_shear_modulus", "mp_bulk_modulus"])]
+    table = add_ensembles(summary(rows))
+    assert len(table) == 2
+    assert (table["ensemble"] < table["test_error"]).all()
+    nowhere = add_ensembles(table.assign(recipe="none"))
+    assert nowhere["ensemble"].isna().all()
 
 
 def test_packing_keeps_each_run_once(tmp_path, monkeypatch):

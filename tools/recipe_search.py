@@ -123,14 +123,20 @@ def _long(
 def loss_round() -> list[RunSpec]:
     """How much the spread weighs the loss (beta), small networks, one seed."""
     network = replace(NETWORK, d=128)
-    tasks = ("mp_mu_b", "mp_e_hull", "CritExam__Ef", "aflow__Egap",
-             "aflow__energy_atom", "matbench_mp_gap")  # fmt: skip
+    sizes = {
+        "mp_mu_b": 20_000,
+        "mp_e_hull": 20_000,
+        "CritExam__Ef": 20_000,
+        "aflow__Egap": None,
+        "aflow__energy_atom": None,
+        "matbench_mp_gap": 20_000,
+        "OQMD_Bandgap": 60_000,
+    }
     grid = []
     for beta in (0.0, 1.0):
         config = replace(DEFAULT, epochs=20, beta=beta)
-        for task in tasks:
+        for task, size in sizes.items():
             fold = 0 if task.startswith("matbench") else None
-            size = None if task.startswith("aflow") else 20_000
             grid.append(RunSpec(task, "lg_dcnn", fold, 0, network, config, size))
         for task in ("thermal_conductivity_300K", "thermal_expansion_300K"):
             change = {"beta": beta}
