@@ -150,7 +150,8 @@ def test_chapter_leads_to_glossary_and_api(page):
 def test_page_says_when_it_was_verified_and_what_a_link_shows(page):
     verified = soup(page).select_one("footer .verified").get_text()
     day = r"\d{1,2} \w+ \d{4}"
-    ran = rf"Code last run on {day}, in \d+ s\. " if page in CHAPTERS else ""
+    ran = rf"Code last run on {day}, in \d+ s and \d\.\d GB of memory\. "
+    ran = ran if page in CHAPTERS else ""
     assert re.match(rf"{ran}Built on {day} with lgdcnn_lib .+torch", verified)
     facts = {
         tag["property"]: tag["content"] for tag in soup(page).select("meta[property]")

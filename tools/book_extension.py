@@ -228,7 +228,9 @@ def _ran(pagename: str) -> str:
     except KeyError:
         return ""
     seconds = round(record.data["execution_seconds"])
-    return f"Code last run on {_day(record.created)}, in {seconds} s. "
+    memory = record.data["peak_memory_mb"] / 1024
+    spent = f"{seconds} s and {memory:.1f} GB of memory"
+    return f"Code last run on {_day(record.created)}, in {spent}. "
 
 
 def _day(date: datetime.date) -> str:

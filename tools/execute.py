@@ -12,9 +12,10 @@ import argparse
 import hashlib
 import os
 import re
+import resource
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +74,20 @@ def stated_minutes(notebook: nbformat.NotebookNode) -> float:
     return float(match.group(1)) if match else 0.0
 
 
-def _run(path: str, seconds: int) -> tuple[nbformat.NotebookNode, float, str]:
+def _run(path: Path) -> tuple[Path, nbformat.NotebookNode, dict[str, float], str]:
     notebook = nbformat.read(path, as_version=4)
     result = single_nb_execution(
         notebook,
-        cwd=str(Path(path).parent),
-        timeout=seconds,
+        cwd=str(path.parent),
+        timeout=timeout(),
         allow_errors=False,
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
     )
-    return result.nb, result.time, result.exc_string or ""
+    # The kernel was this process's only child.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    cost = {"execution_seconds": result.time, "peak_memory_mb": peak * unit / 2**20}
+    return path, result.nb, cost, result.exc_string or ""
 
 
 def execute(paths: list[Path], workers: int) -> list[Path]:
@@ -94,18 +99,16 @@ def execute(paths: list[Path], workers: int) -> list[Path]:
     inputs = {path: inputs_digest(books[path]) for path in stale}
     print(f"{len(paths)} chapters, {len(stale)} of them to run", flush=True)
     failed = []
-    with ProcessPoolExecutor(workers) as pool:
-        jobs = {pool.submit(_run, str(path), timeout()): path for path in stale}
-        for job in as_completed(jobs):
-            path = jobs[job]
-            notebook, seconds, traceback = job.result()
+    with Pool(workers, maxtasksperchild=1) as pool:
+        for path, notebook, cost, traceback in pool.imap_unordered(_run, stale):
             name = path.relative_to(ROOT)
+            spent = "{execution_seconds:.0f} s, {peak_memory_mb:.0f} MB".format(**cost)
             if traceback:
                 failed.append(path)
-                print(f"FAILED {name} after {seconds:.0f} s\n{traceback}", flush=True)
+                print(f"FAILED {name} after {spent}\n{traceback}", flush=True)
                 continue
-            print(f"ran {name} in {seconds:.0f} s", flush=True)
-            data = {"execution_seconds": seconds, "inputs": inputs[path]}
+            print(f"ran {name} in {spent}", flush=True)
+            data = {**cost, "inputs": inputs[path]}
             bundle = CacheBundleIn(notebook, str(path), data=data)
             cached.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
             # Sphinx looks at the notebook's date only: make it read the new results.
