@@ -7,6 +7,7 @@ import pytest
 
 import book_extension
 import contents
+import effects
 import imports
 import notebooks
 import pages
@@ -14,6 +15,7 @@ import pictures
 from lgdcnn_lib.benchmarks import BENCHMARKS
 from lgdcnn_lib.environments import THRESHOLDS
 from lgdcnn_lib.models import MODELS
+from lgdcnn_lib.results import load_results
 
 CHAPTERS = contents.chapters()
 GUIDE = (notebooks.ROOT / "book/appendix/instructor.md").read_text(encoding="utf-8")
@@ -167,3 +169,20 @@ def test_every_page_says_when_it_was_verified():
     line = book_extension.verified("book/intro")
     assert re.match(r"Built on \d{1,2} \w+ \d{4} with lgdcnn_lib \d", line)
     assert "torch" in line
+
+
+def test_effects_are_ratios_of_paired_validation_errors():
+    """One of them by hand; and every change finds its rows."""
+    found = {effect.change: effect for effect in effects.effects()}
+    assert len(found) == len(effects.CHANGES)
+    assert min(effect.pairs for effect in found.values()) >= 4
+    rows = load_results("recipe")
+    before, after = (
+        rows[rows["recipe"] == name].set_index(["task", "seed"])["val_error"]
+        for name in (effects.OURS, "2ef5f8b0e0")
+    )
+    logs = np.log(after / before)
+    jittered = found["fractions jittered by 2 %"]
+    assert jittered.mean == pytest.approx(np.exp(logs.mean()) - 1)
+    assert jittered.pairs == len(logs)
+    assert f"{100 * jittered.mean:+.1f} %" in pages.effect_table()

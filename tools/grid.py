@@ -28,6 +28,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark
+from lgdcnn_lib.elements import data_dir
+from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
+from lgdcnn_lib.models import ModelConfig, build_model
+from lgdcnn_lib.provenance import start_process
+from lgdcnn_lib.results import pack_predictions
+from lgdcnn_lib.training import TrainConfig, fit
 from recipe_search import (
     CHOICE,
     DEFAULT,
@@ -37,14 +44,6 @@ from recipe_search import (
     ORDERS,
     recipe,
 )
-
-from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark
-from lgdcnn_lib.elements import data_dir
-from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
-from lgdcnn_lib.models import ModelConfig, build_model
-from lgdcnn_lib.provenance import start_process
-from lgdcnn_lib.results import pack_predictions
-from lgdcnn_lib.training import TrainConfig, fit
 
 RESULTS = data_dir() / "results"
 PREDICTIONS = Path("runs/predictions")

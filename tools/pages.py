@@ -19,6 +19,7 @@ import yaml
 
 import imports
 from contents import Chapter, arrangement, chapters
+from effects import effect_rows
 from lgdcnn_lib.benchmarks import BENCHMARKS, Benchmark, load_benchmark
 from lgdcnn_lib.elements import ELEMENT_TABLES
 from lgdcnn_lib.models import MODELS, ModelConfig, build_model
@@ -290,6 +291,12 @@ def derivation_table() -> str:
 # Front page -------------------------------------------------------------------
 
 
+def effect_table() -> str:
+    """What single differences from the publication do to the validation error."""
+    header = ("published choice", "validation error", "spread", "pairs", "rows")
+    return table(header, effect_rows())
+
+
 def bibtex() -> str:
     """BibTeX of the book, from ``CITATION.cff``, and of the paper."""
     cff = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -326,6 +333,7 @@ def texts() -> dict[str, Callable[[], str]]:
         "models": models,
         "derivations": derivation_table,
         "bibtex": bibtex,
+        "effects": effect_table,
         **{
             f"api_{group}": functools.partial(api, group)
             for group in arrangement()["api"]
