@@ -158,11 +158,8 @@ def test_theme_button_changes_the_page(visit):
 def test_search_finds_cecv(visit, address, base):
     base = address if base == "http" else SITE.as_uri() + "/"
     tab = visit("search.html?q=CECV", base=base)
-    results = tab.locator("#search-results ul.search li a")
-    results.first.wait_for()
-    assert "intro.html" in " ".join(
-        results.nth(i).get_attribute("href") for i in range(results.count())
-    )
+    # The results come in one after the other.
+    tab.locator("#search-results ul.search li a[href*='intro.html']").first.wait_for()
 
 
 @pytest.mark.parametrize("page", [PAGES[0], *WITH_WIDGETS[:2]])
