@@ -146,9 +146,7 @@ class Trainer:
         """The loss of each compound, (N,): here you may put another."""
         if self.classify:
             return cross_entropy(output, target)
-        loss = robust_l1(output, target)
-        beta = self.config.beta
-        return loss * beta_weights(output, beta) if beta else loss
+        return robust_l1(output, target) * beta_weights(output, self.config.beta)
 
     def update(self, batch: CompositionBatch, target: Tensor) -> Tensor:
         """Predict, compare, differentiate, step, forget; return the summed loss."""

@@ -6,6 +6,7 @@ against learning by heart, on more tasks; its last part which loss large tasks w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,29 @@ def recipe() -> list[RunSpec]:
     return list({spec.key: spec for each in rounds for spec in each()}.values())
 
 
+def varied(
+    changes: list[tuple[dict[str, Any], dict[str, Any], int]],
+    tasks: Sequence[tuple[str, int | None]],
+    network: ModelConfig | None = None,
+    base: TrainConfig = DEFAULT,
+) -> list[RunSpec]:
+    """Each change of network, training and orders on each task, with two seeds."""
+    return [
+        RunSpec(
+            task,
+            "lg_dcnn",
+            fold,
+            seed,
+            replace(network or ModelConfig(), **model),
+            replace(base, seed=seed, **train),
+            orders=orders,
+        )
+        for seed in (0, 1)
+        for model, train, orders in changes
+        for task, fold in tasks
+    ]
+
+
 def first_round() -> list[RunSpec]:
     """One change at a time from the default, then combinations; two seeds."""
     wide: dict[str, Any] = {"element_table": FOUR_TABLES}
@@ -54,20 +78,7 @@ def first_round() -> list[RunSpec]:
         (wide, {"epochs": 100, "shuffle_elements": True}, 8),
         (wide, {"epochs": 100, "weight_decay": 1.0}, 0),
     ]
-    return [
-        RunSpec(
-            task,
-            "lg_dcnn",
-            fold,
-            seed,
-            replace(ModelConfig(), **model),
-            replace(DEFAULT, seed=seed, **train),
-            orders=orders,
-        )
-        for seed in (0, 1)
-        for model, train, orders in changes
-        for task, fold in CHOICE
-    ]
+    return varied(changes, CHOICE)
 
 
 def second_round() -> list[RunSpec]:
