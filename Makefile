@@ -107,10 +107,11 @@ links: $(READY) ## ask every address that the built site links to (make book fir
 newest: ## run the tests against the newest releases, in .venv-newest
 	@echo "== Making .venv-newest with the newest releases"
 	tools/system.sh venv "$(PYTHON)" .venv-newest
-	.venv-newest/bin/python -m pip install -q --upgrade pip
+	.venv-newest/bin/python -m pip install -q --upgrade uv  # pip's resolver takes half an hour
 	@# Without the pins, but with the bounds that say why (Sphinx, Jupyter Book).
 	sed 's/==[^ ]*//' requirements.in > .venv-newest/requirements.in
-	.venv-newest/bin/python -m pip install -q --upgrade -r .venv-newest/requirements.in -e .
+	.venv-newest/bin/uv pip install -q --python .venv-newest --upgrade \
+		-r .venv-newest/requirements.in -e .
 	.venv-newest/bin/pytest -n $(WORKERS) -m "not site"
 
 publish-to: $(READY) ## write the address of the public repository everywhere (URL=…)
