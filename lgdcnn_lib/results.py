@@ -233,6 +233,13 @@ def add_ensembles(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(ensemble=errors)
 
 
+def three_digits(value: object) -> object:
+    """Write a float with three significant digits, NaN as nothing; leave the rest."""
+    if not isinstance(value, float):
+        return value
+    return "" if np.isnan(value) else f"{value:#.3g}".rstrip(".")
+
+
 def pack_predictions(folder: Path, out: Path) -> None:
     """Gather the files of single runs into one file a task.
 

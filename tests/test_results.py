@@ -17,6 +17,7 @@ from lgdcnn_lib.results import (
     load_results,
     pack_predictions,
     summary,
+    three_digits,
 )
 
 
@@ -175,3 +176,9 @@ def test_packing_keeps_each_run_once(tmp_path, monkeypatch):
         load_predictions("matbench_steels")
     with pytest.raises(FileNotFoundError, match="no predictions of aflow__Egap"):
         load_predictions("aflow__Egap")
+
+
+def test_three_digits_keep_their_zeros_and_leave_the_rest():
+    shown = [three_digits(v) for v in (2.0, 29.04, 0.3204, 3.6e-6, 128.4, np.nan)]
+    assert shown == ["2.00", "29.0", "0.320", "3.60e-06", "128", ""]
+    assert [three_digits(v) for v in (3, "win", None)] == [3, "win", None]
