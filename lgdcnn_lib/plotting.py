@@ -36,6 +36,7 @@ from lgdcnn_lib.plotting_style import (
     line_style,
     use_style,
 )
+from lgdcnn_lib.plotting_wiring import wiring
 
 __all__ = [
     "DIVERGING",
@@ -62,5 +63,6 @@ __all__ = [
     "residuals",
     "ternary_map",
     "use_style",
+    "wiring",
     "with_unit",
 ]

@@ -29,6 +29,7 @@ FLOORS = (
         "plotting_cecv",
         "plotting_elements",
         "plotting_models",
+        "plotting_wiring",
         "plotting_periodic",
     },
     {"plotting", "explorer"},

@@ -456,3 +456,25 @@ def test_periodic_table_refuses():
         plotting.periodic_table({"Zz": 1.0}, "N")
     with pytest.raises(ValueError, match="no element"):
         plotting.periodic_table({"Fe": np.nan}, "N")
+
+
+def test_wiring_draws_every_wire_and_box():
+    ax = plotting.wiring(
+        "0,0 1,0 1,2\n1,2 3,2", "0,0 red start\n3,2 pale the end", height=2
+    )
+    assert [line.get_xydata().tolist() for line in ax.lines] == [
+        [[0, 0], [1, 0], [1, 2]],
+        [[1, 2], [3, 2]],
+    ]
+    boxes = [text for text in ax.texts if text.get_text()]
+    assert [text.get_text() for text in boxes] == ["start", "the end"]
+    assert boxes[1].get_position() == (3, 2)
+    same = plotting.wiring("", "1,1 blue more", height=1, ax=ax)
+    assert same is ax
+    assert "more" in [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize("wires", ["0,0 1", "0,0 a,1"])
+def test_wiring_names_the_line_that_it_cannot_read(wires):
+    with pytest.raises(ValueError, match=wires):
+        plotting.wiring(wires, "", height=1)
