@@ -33,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m lgdcnn_lib", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m lgdcnn_lib",
+        description="Train, predict and look inside networks that read formulas.",
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_train(commands)
     _add_predict(commands)
@@ -49,7 +52,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--out", type=Path, required=True, help="the model file to write")
     p.add_argument("--formula", default="formula", help="name of the formula column")
     p.add_argument("--target", default="target", help="name of the target column")
-    p.add_argument("--unit", default="1")
+    p.add_argument("--unit", default="1", help="of the target, for the model card")
     p.add_argument(
         "--group",
         choices=("composition", "system"),
@@ -64,10 +67,12 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
         "compositions whose targets differ by more are rejected",
     )
     p.add_argument("--classify", action="store_true", help="targets are 0 and 1")
-    p.add_argument("--model", default="lg_dcnn")
-    p.add_argument("--width", type=int, default=256, help="channels of the network")
-    p.add_argument("--epochs", type=int)
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--model", default="lg_dcnn", help="lg_dcnn (default), lstm, gru, …")
+    p.add_argument(
+        "--width", type=int, default=256, help="channels, %(default)s by default"
+    )
+    p.add_argument("--epochs", type=int, help="by default those of the recipe")
+    p.add_argument("--seed", type=int, default=0, help="of weights and batches")
     p.set_defaults(run=train)
 
 
@@ -89,9 +94,14 @@ def _add_cecv(commands: argparse._SubParsersAction) -> None:
     p.add_argument("model", type=Path, help="a model file")
     p.add_argument("csv", type=Path, help="a CSV with a formula column")
     p.add_argument("--formula", default="formula", help="name of the formula column")
-    p.add_argument("--element", nargs="+", default=["Si"])
+    p.add_argument("--element", nargs="+", default=["Si"], help="symbols; default: Si")
     p.add_argument("--layer", nargs="+", help="layer names; by default all")
-    p.add_argument("--method", choices=("leader", "complete"), default="leader")
+    p.add_argument(
+        "--method",
+        choices=("leader", "complete"),
+        default="leader",
+        help="leader clustering (default), or complete linkage",
+    )
     p.add_argument("--out", type=Path, required=True, help="the CSV table to write")
     p.add_argument("--figure", type=Path, help="a figure file (.png, .svg, .pdf)")
     p.set_defaults(run=count)
@@ -99,11 +109,13 @@ def _add_cecv(commands: argparse._SubParsersAction) -> None:
 
 def _add_benchmark(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser("benchmark", help="run a part of the benchmark grid")
-    p.add_argument("--tasks", nargs="+", default=["all"])
-    p.add_argument("--models", nargs="+", default=["lg_dcnn"])
-    p.add_argument("--seeds", type=int, nargs="+", default=[0])
+    p.add_argument("--tasks", nargs="+", default=["all"], help="names; default: all")
+    p.add_argument(
+        "--models", nargs="+", default=["lg_dcnn"], help="names; default: lg_dcnn"
+    )
+    p.add_argument("--seeds", type=int, nargs="+", default=[0], help="a run for each")
     p.add_argument("--max-rows", type=int, help="leave larger tasks out")
-    p.add_argument("--epochs", type=int)
+    p.add_argument("--epochs", type=int, help="by default those of the recipe")
     p.add_argument("--slice", default="0/1", help="i/n: every n-th run, from the i-th")
     p.add_argument("--validation-only", action="store_true", help="leave test sets")
     p.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
@@ -114,7 +126,7 @@ def _add_benchmark(commands: argparse._SubParsersAction) -> None:
 
 def _add_data(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser("data", help="list the 31 tasks, or write one as CSV")
-    p.add_argument("task", nargs="?")
+    p.add_argument("task", nargs="?", help="its name; without it, a list of all")
     p.add_argument("--fold", type=int, help="of a Matbench task")
     p.add_argument("--out", type=Path, help="CSV to write: formula, target, split")
     p.set_defaults(run=data)
