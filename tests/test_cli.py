@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lgdcnn_lib import cli
 from lgdcnn_lib.benchmarks import load_benchmark
 from lgdcnn_lib.cli import main
 from lgdcnn_lib.models import ModelConfig, build_model
