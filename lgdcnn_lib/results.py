@@ -13,25 +13,25 @@ import pandas as pd
 
 from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS, load_benchmark, score
 from lgdcnn_lib.elements import data_dir
-from lgdcnn_lib.experiments import COLUMNS, write_predictions
+from lgdcnn_lib.experiments import write_predictions
 
 GROUP = ["task", "model", "recipe", "n_train"]
 RUN = ["model", "recipe", "seed", "fold"]
 
 
-def load_results(*names: str, missing_ok: bool = False) -> pd.DataFrame:
+def load_results(*names: str) -> pd.DataFrame:
     """Read ``data/results/<name>.csv``, several of them one below the other.
-
-    Parameters
-    ----------
-    missing_ok
-        A list of which no run is finished has no rows; otherwise it is an error.
 
     Returns
     -------
     DataFrame
         A row a run, with the columns of `experiments.COLUMNS`; ``fold`` and
         ``n_train`` are text, empty where there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such list.
     """
     text = {"fold": str, "n_train": str, "recipe": str}
     paths = [data_dir() / f"results/{name}.csv" for name in names]
@@ -43,10 +43,7 @@ def load_results(*names: str, missing_ok: bool = False) -> pd.DataFrame:
             na_values={"test_error": [""], "val_error": [""]},
         )
         for path in paths
-        if path.exists() or not missing_ok
     ]
-    if not tables:
-        return pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(tables, ignore_index=True).drop_duplicates(
         [*GROUP, "fold", "seed"]
     )

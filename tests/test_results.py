@@ -52,13 +52,10 @@ def test_a_seed_with_missing_folds_is_left_out():
     assert np.isnan(summary(rows("aflow__Egap", [""], (4,)))["spread"][0])
 
 
-def test_a_list_without_runs_has_no_rows_where_that_is_allowed():
-    none = load_results("no_such_list", missing_ok=True)
-    assert (list(none), len(none)) == (list(COLUMNS), 0)
-    assert len(chosen(summary(none))) == len(against(summary(none), "crabnet")) == 0
-    both = load_results("main", "no_such_list", missing_ok=True)
-    pd.testing.assert_frame_equal(both, load_results("main"))
-    with pytest.raises(FileNotFoundError):
+def test_several_lists_stand_one_below_the_other():
+    both = load_results("main", "forest")
+    assert len(both) == len(load_results("main")) + len(load_results("forest"))
+    with pytest.raises(FileNotFoundError, match="no_such_list"):
         load_results("no_such_list")
 
 
