@@ -36,10 +36,14 @@ def wiring(wires: str, boxes: str, height: float, ax: Axes | None = None) -> Axe
     head = {"arrowstyle": "-|>", "shrinkB": 11, "color": grey, "lw": 1.5}
     for line in wires.strip().splitlines():
         points = [_point(text, line) for text in line.split()]
+        if len(points) < 2:
+            raise ValueError(f"a wire needs two points or more: {line!r}")
         ax.plot(*zip(*points, strict=True), color=grey, lw=1.5, zorder=1)
         ax.annotate("", points[-1], points[-2], arrowprops=head, zorder=1)
     for line in boxes.strip().splitlines():
-        place, colour, text = line.split(maxsplit=2)
+        place, colour, text = [*line.split(maxsplit=2), "", ""][:3]
+        if not text:
+            raise ValueError(f"a box needs x,y, a colour and a text: {line!r}")
         fill = PALETTE.get(colour, PALE)
         ink = PALETTE["ink"] if fill == PALE else "white"
         box = {"boxstyle": "round,pad=0.35", "fc": fill, "ec": grey}

@@ -474,7 +474,15 @@ def test_wiring_draws_every_wire_and_box():
     assert "more" in [text.get_text() for text in ax.texts]
 
 
-@pytest.mark.parametrize("wires", ["0,0 1", "0,0 a,1"])
-def test_wiring_names_the_line_that_it_cannot_read(wires):
-    with pytest.raises(ValueError, match=wires):
-        plotting.wiring(wires, "", height=1)
+@pytest.mark.parametrize(
+    ("wires", "boxes", "line"),
+    [
+        ("0,0 1", "", "0,0 1"),
+        ("0,0 a,1", "", "0,0 a,1"),
+        ("0,0", "", "two points or more: '0,0'"),
+        ("", "1,1 red", "colour and a text: '1,1 red'"),
+    ],
+)
+def test_wiring_names_the_line_that_it_cannot_read(wires, boxes, line):
+    with pytest.raises(ValueError, match=line):
+        plotting.wiring(wires, boxes, height=1)
