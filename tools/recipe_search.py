@@ -33,7 +33,9 @@ Change = tuple[dict[str, Any], dict[str, Any]]  # of the network, of the trainin
 
 def recipe() -> list[RunSpec]:
     """Every run of the search, once."""
-    rounds = first_round, second_round, loss_round, decay_round, tiny_round
+    rounds = (
+        first_round, second_round, loss_round, decay_round, tiny_round, partner_round,
+    )  # fmt: skip
     return list({spec.key: spec for each in rounds for spec in each()}.values())
 
 
@@ -178,3 +180,31 @@ def decay_round() -> list[RunSpec]:
                 replace(DEFAULT, weight_decay=decay, epochs=epochs))
         for network, decay, epochs in tried
     ]  # fmt: skip
+
+
+def partner_round() -> list[RunSpec]:
+    """How long a transformer needs; other losses for measured band gaps and twins."""
+    plain = replace(DEFAULT, epochs=100)
+    gaps = [replace(c, beta=1.0) for c in (DEFAULT, LONG)]
+    twins = replace(DEFAULT, weight_decay=3.0, beta=1.0)
+    half = replace(NETWORK, d=128)
+    grid = [
+        RunSpec(task, "transformer", fold, 0, NETWORK, plain)
+        for task, fold in (CHOICE[0], ("mp_bulk_modulus", None), CHOICE[2])
+    ]
+    grid += [
+        RunSpec("matbench_perovskites", model, 0, 0, network, config)
+        for model, network, config in (
+            ("lg_dcnn", half, twins),
+            ("lg_dcnn", half, replace(twins, weight_decay=10.0)),
+            ("lg_dcnn", replace(NETWORK, d=64), twins),
+            ("transformer", half, twins),
+        )
+    ]
+    grid += [
+        RunSpec("matbench_expt_gap", "lg_dcnn", fold, 0, NETWORK, config,
+                orders=ORDERS if config.shuffle_elements else 0)
+        for config in gaps
+        for fold in (0, 1)
+    ]  # fmt: skip
+    return grid
