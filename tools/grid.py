@@ -195,12 +195,13 @@ def partner() -> list[RunSpec]:
     For a transformer 100 epochs were no better than 40; and it does not see the order
     of elements: there is nothing to shuffle.
     """
-    short = {"epochs": DEFAULT.epochs, "shuffle_elements": False}
-    return [
-        replace(spec, train_config=replace(spec.train_config, **short), orders=0)
-        for spec in best("transformer")
-        if spec.task not in ALONE
-    ]
+    grid = []
+    for spec in best("transformer"):
+        if spec.task not in ALONE:
+            long = spec.train_config
+            short = replace(long, epochs=DEFAULT.epochs, shuffle_elements=False)
+            grid.append(replace(spec, train_config=short, orders=0))
+    return grid
 
 
 def steps() -> list[RunSpec]:
