@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS, load_benchmark, score
+from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.experiments import write_predictions
 
@@ -175,90 +175,6 @@ def load_predictions(task: str, model: str = "lg_dcnn") -> pd.DataFrame:
         known = ", ".join(sorted(set(table["model"])))
         raise ValueError(f"no predictions of {model!r} on {task}; there are: {known}")
     return found
-
-
-def ensemble_error(task: str, runs: pd.DataFrame) -> float:
-    """Score the mean prediction of several kept runs on the test rows.
-
-    Parameters
-    ----------
-    task : str
-    runs : DataFrame
-        Rows of `load_predictions`; every seed of a model has the same folds. Where
-        there are several models, each counts for the same, whatever its seeds.
-
-    Returns
-    -------
-    float
-        MAE in the task's unit or ROC-AUC, averaged over the folds.
-
-    Raises
-    ------
-    ValueError
-        When a fold has not as many test rows of each seed as the task has.
-    """
-    errors = []
-    for fold, rows in runs[runs["split"] == "test"].groupby("fold"):
-        truth = load_benchmark(task, int(fold) if fold else None).test["target"]
-        kinds = []
-        for _, kind in rows.groupby("model"):
-            members = [run["prediction"].to_numpy() for _, run in kind.groupby("seed")]
-            if {len(member) for member in members} != {len(truth)}:
-                raise ValueError(f"{task}, fold {fold!r}: rows are missing, or double")
-            kinds.append(np.mean(members, axis=0))
-        mean = np.mean(kinds, axis=0)
-        errors.append(score(BENCHMARKS[task].metric, truth, mean))
-    return float(np.mean(errors))
-
-
-def whole_runs(task: str, model: str, recipe: str) -> pd.DataFrame:
-    """Kept predictions of the seeds of a recipe that have all their folds.
-
-    Returns
-    -------
-    DataFrame
-        As `load_predictions`; no rows where none are kept.
-    """
-    try:
-        kept = load_predictions(task, model)
-    except (FileNotFoundError, ValueError):
-        return pd.DataFrame()
-    kept = kept[kept["recipe"] == recipe]
-    folds = kept.groupby("seed")["fold"].nunique()
-    whole: pd.DataFrame = kept[kept["seed"].isin(folds.index[folds == folds_of(task)])]
-    return whole
-
-
-def add_ensembles(
-    table: pd.DataFrame, partners: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Add to a `summary` the error of the mean prediction of its seeds.
-
-    Parameters
-    ----------
-    partners : DataFrame, optional
-        A `summary` of networks of another kind, at most one row a task.
-
-    Returns
-    -------
-    DataFrame
-        With ``ensemble``; NaN where predictions are not kept. With partners, also with
-        ``mixed``: the error of the mean of both kinds, NaN where a kind is missing.
-    """
-    name = ["task", "model", "recipe"]
-    others = [] if partners is None else partners[name].to_numpy().tolist()
-    other = {task: whole_runs(task, model, recipe) for task, model, recipe in others}
-    found: dict[str, list[float]] = {"ensemble": [], "mixed": []}
-    for task, model, recipe in table[name].to_numpy().tolist():
-        runs = whole_runs(task, model, recipe)
-        partner = other.get(task, pd.DataFrame())
-        alone, both = len(runs) > 0, len(runs) > 0 and len(partner) > 0
-        found["ensemble"].append(ensemble_error(task, runs) if alone else np.nan)
-        joined = pd.concat([runs, partner])
-        found["mixed"].append(ensemble_error(task, joined) if both else np.nan)
-    if partners is None:
-        del found["mixed"]
-    return table.assign(**found)
 
 
 def three_digits(value: object) -> object:

@@ -23,6 +23,7 @@ FLOORS = (
     {"baselines"},
     {"card", "experiments", "tables"},
     {"results"},
+    {"ensembles"},
     {"plotting_style"},
     {
         "diagrams",

@@ -8,11 +8,9 @@ from lgdcnn_lib import results
 from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark, score
 from lgdcnn_lib.experiments import COLUMNS, RunSpec, run, save_predictions
 from lgdcnn_lib.results import (
-    add_ensembles,
     against,
     by_seed,
     chosen,
-    ensemble_error,
     load_predictions,
     load_results,
     pack_predictions,
@@ -123,60 +121,6 @@ def test_kept_predictions_give_the_errors_of_their_rows():
             assert error == pytest.approx(
                 table.loc[(name, recipe, seed, fold), f"{split}_error"], rel=1e-3
             )
-
-
-def test_an_ensemble_is_scored_by_its_mean():
-    task = "matbench_steels"
-    truth = [load_benchmark(task, fold).test["target"].to_numpy() for fold in (0, 1)]
-
-    def member(fold, seed, shift):
-        facts = {"fold": str(fold), "seed": seed, "split": "test", "model": "ours"}
-        return pd.DataFrame({"prediction": truth[fold] + shift}).assign(**facts)
-
-    runs = [member(0, 0, 3.0), member(0, 1, -1.0), member(1, 0, 0.0), member(1, 1, 6.0)]
-    ensemble = pd.concat(runs)
-    assert ensemble_error(task, ensemble) == pytest.approx((1.0 + 3.0) / 2)
-    alone = ensemble[ensemble["seed"] == 0]
-    assert ensemble_error(task, alone) == pytest.approx(1.5)
-    # Another kind of network counts for as much as both members of the first.
-    other = [member(fold, 0, -5.0).assign(model="other") for fold in (0, 1)]
-    mixed = pd.concat([ensemble, *other])
-    assert ensemble_error(task, mixed) == pytest.approx((2.0 + 1.0) / 2)
-    with pytest.raises(ValueError, match="missing, or double"):
-        ensemble_error(task, pd.concat([*runs, member(1, 1, 0.0)]))
-
-
-def test_ensembles_of_the_best_recipes_are_no_worse_than_their_members():
-    """The mean's absolute error is at most the mean of the absolute errors."""
-    rows = load_results("best")
-    rows = rows[rows["task"].isin(["mp_shear_modulus", "mp_bulk_modulus"])]
-    table = add_ensembles(summary(rows))
-    assert len(table) == 2
-    assert (table["ensemble"] < table["test_error"]).all()
-    assert "mixed" not in table
-    nowhere = add_ensembles(table.assign(recipe="none"))
-    assert nowhere["ensemble"].isna().all()
-
-
-def test_a_mixed_ensemble_is_the_mean_of_both_kinds():
-    """Of kept predictions: the mean of the two kinds' own means."""
-    name = "mp_shear_modulus"
-    table, partners = (
-        summary(rows[rows["task"] == name])
-        for rows in (load_results("best"), load_results("partner"))
-    )
-    [mixed] = add_ensembles(table, partners)["mixed"]
-    kinds = []
-    for row in pd.concat([table, partners]).itertuples():
-        kept = load_predictions(name, row.model)
-        kept = kept[(kept["recipe"] == row.recipe) & (kept["split"] == "test")]
-        runs = [run["prediction"].to_numpy() for _, run in kept.groupby("seed")]
-        kinds.append(np.mean(runs, axis=0))
-    truth = load_benchmark(name).test["target"].to_numpy()
-    assert mixed == pytest.approx(np.abs(np.mean(kinds, axis=0) - truth).mean())
-    elsewhere = add_ensembles(table, partners.assign(task="mp_bulk_modulus"))
-    assert elsewhere["mixed"].isna().all()
-    assert elsewhere["ensemble"].notna().all()
 
 
 def test_packing_keeps_each_run_once(tmp_path, monkeypatch):
