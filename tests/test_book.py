@@ -103,6 +103,7 @@ def test_chapter_shows_no_error_and_nothing_unrendered(page):
     )
     text = article.get_text(" ")
     assert not re.search(r"\{(cite|ref|eq|numref|doc)[^}]*\}`|:::\{", text)
+    assert not re.search(r"<(Axes|Figure|matplotlib)[ .:]", text)  # a missing semicolon
 
 
 @pytest.mark.parametrize("page", PAGES)
