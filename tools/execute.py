@@ -23,7 +23,7 @@ import nbformat
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from jupyter_cache.executors.utils import single_nb_execution
+from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 
 import imports
 from notebooks import ROOT, chapters
@@ -74,15 +74,28 @@ def stated_minutes(notebook: nbformat.NotebookNode) -> float:
     return float(match.group(1)) if match else 0.0
 
 
+def run_cells(path: Path, again: bool = True) -> ExecutionResult:
+    """Run a chapter in a kernel of its own; a kernel that dies gets one more try.
+
+    Two kernels that start at the same moment may take the same port.
+    """
+    try:
+        return single_nb_execution(
+            nbformat.read(path, as_version=4),
+            cwd=str(path.parent),
+            timeout=timeout(),
+            allow_errors=False,
+            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+        )
+    except RuntimeError as error:
+        if not again:
+            raise
+        print(f"once more: {path.name}, {error}", file=sys.stderr, flush=True)
+        return run_cells(path, again=False)
+
+
 def _run(path: Path) -> tuple[Path, nbformat.NotebookNode, dict[str, float], str]:
-    notebook = nbformat.read(path, as_version=4)
-    result = single_nb_execution(
-        notebook,
-        cwd=str(path.parent),
-        timeout=timeout(),
-        allow_errors=False,
-        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
-    )
+    result = run_cells(path)
     # The kernel was this process's only child.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024  # bytes
