@@ -107,10 +107,10 @@ def add_mixed(
     other = {task: rest for task, *rest in partners[RUNS].to_numpy().tolist()}
     errors = []
     for task, model, recipe in table[RUNS].to_numpy().tolist():
-        kinds = [whole_runs(task, model, recipe)]
-        kinds += [whole_runs(task, *other[task])] if task in other else [pd.DataFrame()]
-        both = all(len(kind) for kind in kinds)
-        errors.append(ensemble_error(task, pd.concat(kinds)) if both else np.nan)
+        own = whole_runs(task, model, recipe)
+        partner = whole_runs(task, *other[task]) if task in other else own[:0]
+        both = pd.concat([own, partner]) if len(own) and len(partner) else own[:0]
+        errors.append(ensemble_error(task, both) if len(both) else np.nan)
     mixed = pd.Series(errors, table.index, float)
     worse = set(pairs.index[~pairs["helps"]])
     use = mixed.notna() & ~table["task"].isin(worse)
