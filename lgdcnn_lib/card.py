@@ -11,6 +11,7 @@ from lgdcnn_lib.baselines import MeanBaseline
 from lgdcnn_lib.benchmarks import Task, score
 from lgdcnn_lib.composition import encode
 from lgdcnn_lib.elements import SYMBOLS
+from lgdcnn_lib.intervals import rows_needed
 from lgdcnn_lib.novelty import novelty
 from lgdcnn_lib.predictor import Predictor
 
@@ -50,9 +51,12 @@ def error_table(predictor: Predictor, task: Task, level: float = 0.9) -> pd.Data
     -------
     DataFrame
         A row a split that has rows: rows, error, mean_baseline (both in the task's
-        metric and unit), and, for a calibrated predictor, covered (share of true
-        values inside their interval) and width (mean, in the unit).
+        metric and unit), and, for a predictor calibrated with enough rows, covered
+        (share of true values inside their interval) and width (mean, in the unit).
     """
+    calibration = predictor.calibration
+    if calibration is not None and len(calibration.scores) < rows_needed(level):
+        calibration = None
     baseline = MeanBaseline().fit(task)
     records = {}
     for name, data in (("validation", task.val), ("test", task.test)):
@@ -65,8 +69,8 @@ def error_table(predictor: Predictor, task: Task, level: float = 0.9) -> pd.Data
             "error": score(task.metric, data["target"], found["prediction"]),
             "mean_baseline": score(task.metric, data["target"], guess),
         }
-        if predictor.calibration is not None:
-            half = predictor.calibration.half_width(found["std"], level)
+        if calibration is not None:
+            half = calibration.half_width(found["std"], level)
             residual = np.abs(data["target"].to_numpy() - found["prediction"])
             record |= {"covered": (residual <= half).mean(), "width": 2 * half.mean()}
         records[name] = record
@@ -102,7 +106,12 @@ def _error_lines(predictor: Predictor, task: Task, level: float) -> list[str]:
             )
         lines.append(line)
     if predictor.calibration is not None:
-        lines.append("- The intervals were calibrated on the validation rows.")
+        n, needed = len(predictor.calibration.scores), rows_needed(level)
+        few = (
+            f"- No intervals of {level:.0%}: {n} validation rows, {needed} are needed."
+        )
+        calibrated = "- The intervals were calibrated on the validation rows."
+        lines.append(few if n < needed else calibrated)
     return lines
 
 

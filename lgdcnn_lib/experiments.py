@@ -7,7 +7,6 @@ moment. Every row says how it was made; ``recipes.json`` spells out the recipes.
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -20,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from lgdcnn_lib.baselines import MeanBaseline, RandomForestBaseline
-from lgdcnn_lib.benchmarks import BENCHMARKS, Task, load_benchmark, score
-from lgdcnn_lib.models import ModelConfig, build_model
+from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS, Task, load_benchmark, score
+from lgdcnn_lib.models import MODELS, ModelConfig, build_model
 from lgdcnn_lib.predictor import Predictor
 from lgdcnn_lib.provenance import provenance, start_process
 from lgdcnn_lib.training import TrainConfig, fit
@@ -197,8 +197,7 @@ def append(path: Path, row: dict[str, Any], spec: RunSpec) -> None:
     """Write a row at once, and its recipe; safe beside other processes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     recipes = path.parent / "recipes.json"
-    with (path.parent / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(path.parent / ".lock"):
         new = not path.exists()
         with path.open("a", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -212,7 +211,15 @@ def append(path: Path, row: dict[str, Any], spec: RunSpec) -> None:
 
 
 def save_predictions(folder: Path, spec: RunSpec, predictions: pd.DataFrame) -> None:
-    """Keep a run's predictions in row order."""
+    """Keep a run's predictions in row order.
+
+    Raises
+    ------
+    ValueError
+        For a run on a subset: its predictions have no place among the others'.
+    """
+    if spec.n_train is not None:
+        raise ValueError(f"predictions of n_train={spec.n_train} are not kept")
     folder.mkdir(parents=True, exist_ok=True)
     name = "-".join(part for part in spec.key if part) + ".csv.xz"
     write_predictions(predictions, folder / name, spec.task)
@@ -231,10 +238,22 @@ def specs(
     train_config: TrainConfig,
     model_config: ModelConfig,
 ) -> list[RunSpec]:
-    """Build the grid, smallest tasks first; all five folds of a Matbench task."""
+    """Build the grid, smallest tasks first; all five folds of a Matbench task.
+
+    Raises
+    ------
+    KeyError
+        For an unknown task.
+    ValueError
+        For an unknown model.
+    """
+    known = [*MODELS, *BASELINES]
+    if unknown := sorted(set(models) - set(known)):
+        raise ValueError(f"unknown models {unknown}; known: {', '.join(known)}")
     grid = []
     for task in sorted(tasks, key=lambda name: BENCHMARKS[name].rows):
-        folds = range(5) if BENCHMARKS[task].collection == "matbench" else [None]
+        matbench = BENCHMARKS[task].collection == "matbench"
+        folds = range(N_FOLDS) if matbench else [None]
         for seed in seeds:
             config = replace(train_config, seed=seed)
             grid += [
@@ -275,20 +294,17 @@ def run_grid(
             continue
         claim = path.parent / ".claims" / ("-".join(spec.key) + path.stem)
         claim.parent.mkdir(parents=True, exist_ok=True)
-        with claim.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            if spec.key in finished(path):
-                continue
-            try:
+        try:
+            with FileLock(claim, timeout=0):
+                if spec.key in finished(path):
+                    continue
                 row, predicted = run(spec, test)
-            except Exception:
-                failed += 1
-                print(f"FAILED {spec.key}\n{traceback.format_exc()}", file=sys.stderr)
-                continue
-            if predictions is not None:
-                save_predictions(predictions, spec, predicted)
-            append(path, row, spec)
+                if predictions is not None:
+                    save_predictions(predictions, spec, predicted)
+                append(path, row, spec)
+        except Timeout:  # another process is at it
+            continue
+        except Exception:
+            failed += 1
+            print(f"FAILED {spec.key}\n{traceback.format_exc()}", file=sys.stderr)
     return failed

@@ -15,6 +15,7 @@ Some texts are ambiguous. They are read by these rules, and a note says how:
   only be a separator.
 - A dot right after a symbol starts a decimal amount: ``Fe.5O`` is Fe0.5O.
 - D and T are hydrogen: their vectors are those of H.
+- An ``@`` between two parts (``Y3N@C80``, a molecule in a cage) adds them up.
 
 Everything else is a `FormulaError`: nothing is guessed and nothing is skipped.
 """
@@ -77,6 +78,7 @@ _ADDED = r"(?:[HD]2O|NH3)"
 _HYDRATE = re.compile(rf"\.\d+(?:\.\d+)?(?:{_ADDED}|[(\[{{]{_ADDED}[)\]}}])$", re.ASCII)
 _LEADING = re.compile(_NUMBER, re.ASCII)
 _SEPARATOR = re.compile(r"[·•⋅∙‧*]|(?<=[\w)\]}])\.(?=[A-Z(\[{])")
+_CAGE = re.compile(r"(?<=[\w)\]}])@(?=[A-Z(\[{])")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _CHARGE = re.compile(r"[-−–+⁺⁻^⁰¹²³⁴-⁹]")
 _ISOTOPES = ("D", "T")
@@ -148,7 +150,7 @@ def _read_any(formula: str) -> Parsed:
 
 def _without_space(formula: str) -> str:
     """Return the text without blanks, with plain digits."""
-    text = formula.strip().translate(_SUBSCRIPTS).replace("@", "")
+    text = _CAGE.sub("", formula.strip().translate(_SUBSCRIPTS))
     if re.search(r"[\d.]\s+[\d.]|\s[a-z]", text):
         raise FormulaError(formula, "a blank inside a symbol or a number")
     text = re.sub(r"\s+", "", text)
@@ -203,9 +205,14 @@ def _read_part(
     """Yield (atomic number, amount) of a part, as pymatgen adds it up."""
     from pymatgen.core import Composition  # slow to import, and seldom needed
 
-    known = "".join(_tokens(formula, part, notes))
-    for element, amount in Composition(known).items():
-        yield element.Z, float(amount)
+    tokens = list(_tokens(formula, part, notes))
+    found = {e.Z: float(n) for e, n in Composition("".join(tokens)).items()}
+    for token in tokens:
+        # pymatgen drops what brackets and factors together bring below its tolerance.
+        if token in ATOMIC_NUMBERS and ATOMIC_NUMBERS[token] not in found:
+            low = AMOUNT_RANGE[0]
+            raise FormulaError(formula, f"the amount of {token} is below {low:g}")
+    yield from found.items()
 
 
 def _tokens(formula: str, part: str, notes: list[str]) -> Iterator[str]:

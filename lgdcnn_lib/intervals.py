@@ -21,6 +21,11 @@ FloatArray = npt.NDArray[np.float64]
 EXPONENT = 0.6
 
 
+def rows_needed(level: float) -> int:
+    """Fewest calibration rows that an interval of this share can be made of."""
+    return ceil(round(level / (1 - level), 9))
+
+
 def conformal_quantile(scores: npt.ArrayLike, level: float) -> float:
     """The score that a new one stays below with probability ``level`` or more.
 
@@ -37,10 +42,9 @@ def conformal_quantile(scores: npt.ArrayLike, level: float) -> float:
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
     k = ceil(round((len(ordered) + 1) * level, 9))  # 0.7 * 10 is a little over 7
     if k > len(ordered):
-        needed = ceil(round(level / (1 - level), 9))
         raise ValueError(
             f"{len(ordered)} calibration rows are too few for an interval of "
-            f"{level:.6g}: it takes {needed}"
+            f"{level:.6g}: it takes {rows_needed(level)}"
         )
     return float(ordered[k - 1])
 

@@ -173,6 +173,11 @@ def _check(config: ModelConfig) -> None:
         raise ValueError(f"d={config.d}; must be even and positive")
     if config.kernel is not None and (config.kernel < 1 or config.kernel % 2 == 0):
         raise ValueError(f"kernel={config.kernel}; must be odd and positive")
+    least = {"resolution": 1, "blocks": 0, "heads": 1, "encoder_layers": 1}
+    for name, low in least.items():
+        value = getattr(config, name)
+        if value is not None and value < low:
+            raise ValueError(f"{name}={value}; must be {low} or more")
     if config.heads is not None and config.d % config.heads:
         raise ValueError(f"d={config.d} is not a multiple of heads={config.heads}")
 

@@ -110,9 +110,11 @@ def _nearest(
     for start in range(0, len(asked), _CHUNK):
         part = asked[start : start + _CHUNK]
         squares = known_squares - 2 * part @ known.T + (part**2).sum(axis=1)[:, None]
-        # float32 leaves 1e-5 of equal compositions: below a distance of 0.03, equal.
-        squares[squares < 1e-3] = np.inf if skip_equal else 0
+        if skip_equal:  # float32 leaves 1e-5 of equal compositions: below 0.03, equal
+            squares[squares < 1e-3] = np.inf
         best = squares.argmin(axis=1)
         row[start : start + _CHUNK] = best
-        distance[start : start + _CHUNK] = np.sqrt(squares[np.arange(len(part)), best])
+        exact = np.linalg.norm(part - known[best], axis=1)
+        nowhere = np.isinf(squares[np.arange(len(part)), best])
+        distance[start : start + _CHUNK] = np.where(nowhere, np.inf, exact)
     return row, distance

@@ -148,8 +148,11 @@ class Predictor:
             Naming row, formula and reason, for a formula that cannot be read.
         ValueError
             When an interval is asked of a classifier, or of a predictor that was not
-            calibrated, or not with as many ``orders`` or enough rows.
+            calibrated, or not with as many ``orders`` or enough rows; for ``orders``
+            below 0.
         """
+        if orders < 0:
+            raise ValueError(f"orders={orders}; must be 0 or more")
         if interval is None:
             return self._predict(formulas, batch_size, orders)
         calibration = self._calibration_for(orders)
@@ -172,7 +175,7 @@ class Predictor:
         Raises
         ------
         ValueError
-            For a classifier.
+            For a classifier; when there is no row, or a target is not a number.
         """
         self._check_regression()
         table = self._predict(data["formula"], orders=orders)
@@ -232,7 +235,13 @@ class Predictor:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the predictor to a safetensors file."""
+        """Write the predictor to a safetensors file.
+
+        Raises
+        ------
+        SafetensorError
+            When the file cannot be written.
+        """
         header = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -276,25 +285,32 @@ class Predictor:
         except SafetensorError as error:
             raise ValueError(f"{path} is no safetensors file: {error}") from error
         header = _checked_header(metadata, path)
-        calibration = None
-        if settings := header.get("calibration"):  # older files have none
-            scores = state.pop(SCORES).cpu().numpy()
-            calibration = Calibration(scores, **settings)
-        variant = Variant(**header["variant"])
-        variant = Variant(tuple(variant.stages), variant.summary, variant.defaults)
-        with torch.random.fork_rng(devices=[]):
-            model = CompositionModel(
-                variant, ModelConfig(**header["config"]), state["elements.vectors"]
-            )
-        model.load_state_dict(state)
-        return cls(
-            model.to(device),
-            Scaler(**header["scaler"]),
-            header["metric"],
-            header["unit"],
-            header["info"],
-            calibration,
+        try:
+            return _build(header, state, device)
+        except (KeyError, TypeError) as error:  # a setting of a newer library
+            raise ValueError(f"{path} cannot be built here: {error!r}") from error
+
+
+def _build(header: dict[str, Any], state: dict[str, Tensor], device: str) -> Predictor:
+    calibration = None
+    if settings := header.get("calibration"):  # older files have none
+        scores = state.pop(SCORES).cpu().numpy()
+        calibration = Calibration(scores, **settings)
+    variant = Variant(**header["variant"])
+    variant = Variant(tuple(variant.stages), variant.summary, variant.defaults)
+    with torch.random.fork_rng(devices=[]):
+        model = CompositionModel(
+            variant, ModelConfig(**header["config"]), state["elements.vectors"]
         )
+    model.load_state_dict(state)
+    return Predictor(
+        model.to(device),
+        Scaler(**header["scaler"]),
+        header["metric"],
+        header["unit"],
+        header["info"],
+        calibration,
+    )
 
 
 def _checked_header(metadata: dict[str, str], path: str | Path) -> dict[str, Any]:

@@ -16,6 +16,12 @@ from lgdcnn_lib.models import ModelOutput
 from lgdcnn_lib.optim import Lamb, Lookahead, one_cycle, triangular
 
 HALF_CYCLE = 10  # epochs from the lowest learning rate to the highest
+CHOICES = {
+    "batching": ("by_count", "mixed"),
+    "schedule": ("one_cycle", "triangular"),
+    "optimizer": ("adamw", "lamb_lookahead"),
+    "averaging": ("none", "ema", "cycle"),
+}
 
 
 def robust_l1(output: ModelOutput, target: Tensor) -> Tensor:
@@ -82,6 +88,11 @@ class TrainConfig:
         Of batches and jitter.
     device : str
         ``"auto"``: CUDA, else MPS, else CPU.
+
+    Raises
+    ------
+    ValueError
+        For a word that is none of those above, or a number of epochs below 1.
     """
 
     epochs: int = 40
@@ -100,6 +111,14 @@ class TrainConfig:
     eval_every: int = 1
     seed: int = 0
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r}; one of {allowed}")
+        for name in ("epochs", "eval_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}; must be 1 or more")
 
     @classmethod
     def paper(cls, seed: int = 0) -> TrainConfig:
@@ -180,7 +199,10 @@ def make_schedule(
 def average_duplicates(
     batch: CompositionBatch, target: np.ndarray
 ) -> tuple[CompositionBatch, np.ndarray]:
-    """Replace rows of one composition by their first, with the mean target."""
+    """Replace rows of one composition by their first, with the mean target.
+
+    In written order (``ModelConfig.order``), NaCl and ClNa are two, as published.
+    """
     rows = np.hstack([batch.atomic_numbers.numpy(), batch.fractions.numpy()])
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     sums = np.bincount(inverse.ravel(), weights=target)

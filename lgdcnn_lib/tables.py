@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.errors import ParserWarning
 
 from lgdcnn_lib.benchmarks import Task
 from lgdcnn_lib.composition import encode
@@ -20,9 +22,21 @@ def read_formulas(path: str | Path, formula: str = "formula") -> pd.DataFrame:
     Raises
     ------
     ValueError
-        When the file has no such column or no rows.
+        When the file cannot be read as UTF-8 and CSV, or has no such column or no rows.
     """
-    table = pd.read_csv(path, dtype={formula: str}, keep_default_na=False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ParserWarning)
+            table = pd.read_csv(
+                path, dtype={formula: str}, keep_default_na=False, index_col=False
+            )
+    except ParserWarning:  # pandas would drop cells, or take formulas for an index
+        raise ValueError(
+            f"{path}: rows have more cells than the first line has columns; is a "
+            "column's name missing, or a cell with a comma not quoted?"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{path} is no CSV file in UTF-8: {error}") from error
     if formula not in table:
         columns = ", ".join(map(str, table.columns))
         raise ValueError(f"{path} has no column {formula!r}; it has: {columns}")
@@ -32,7 +46,10 @@ def read_formulas(path: str | Path, formula: str = "formula") -> pd.DataFrame:
 
 
 def check_rows(
-    table: pd.DataFrame, formula: str = "formula", target: str | None = None
+    table: pd.DataFrame,
+    formula: str = "formula",
+    target: str | None = None,
+    classes: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Part the rows that can be used from those that cannot.
 
@@ -41,6 +58,8 @@ def check_rows(
     table : DataFrame
     formula, target : str
         Columns; without ``target`` only the formulas are checked.
+    classes : bool
+        Whether targets must be 0 or 1 (or True and False).
 
     Returns
     -------
@@ -61,9 +80,14 @@ def check_rows(
     reasons = dict(zip(rejects["row"], rejects["reason"], strict=True))
     good = table.copy()
     if target is not None:
-        good[target] = pd.to_numeric(table[target], errors="coerce")
-        for row in np.flatnonzero(~np.isfinite(good[target].to_numpy(float))):
-            text = f"target {table[target].iloc[row]!r} is not a finite number"
+        given = (
+            table[target].replace({"True": 1, "False": 0}) if classes else table[target]
+        )
+        good[target] = pd.to_numeric(given, errors="coerce").astype(float)
+        usable = good[target].isin([0, 1]) if classes else np.isfinite(good[target])
+        wanted = "neither 0 nor 1" if classes else "not a finite number"
+        for row in np.flatnonzero(~usable):
+            text = f"target {str(table[target].iloc[row])!r} is {wanted}"
             reasons.setdefault(int(row), text)
     rows = sorted(reasons)
     bad = pd.DataFrame(
@@ -83,6 +107,8 @@ def merge_duplicates(
     target: str = "target",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Put one row, with the median target, where several have the same composition.
+
+    Rows of different parts are not merged where a column ``split`` names the parts.
 
     Parameters
     ----------
@@ -105,6 +131,8 @@ def merge_duplicates(
         For a formula that cannot be read.
     """
     group = group_rows(table[formula])
+    if "split" in table:
+        group = table.groupby([group, "split"]).ngroup().to_numpy()
     targets = table[target].groupby(group)
     low, high = targets.transform("min"), targets.transform("max")
     differ = high - low > tolerance
@@ -165,29 +193,56 @@ def make_task(
     """Make a task from checked rows.
 
     A column ``split`` (train, val, test) is obeyed. Otherwise groups, not rows, are
-    dealt out at random, 80 : 10 : 10. ``group`` says what stays together: rows of one
-    ``"composition"``, or of one chemical ``"system"`` (see `group_rows`).
+    dealt out at random, 80 : 10 : 10.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Checked rows (`check_rows`).
+    name : str
+        Of the task.
+    formula, target : str
+        Columns.
+    unit : str
+        Of the target.
+    metric : {"mae", "rocauc"}
+    seed : int
+        Of the split.
+    group : {"composition", "system"}
+        What stays together (`group_rows`). A warning names the number of rows that a
+        given split tears from their group in the training set.
 
     Raises
     ------
+    FormulaError
+        For a formula that cannot be read.
     ValueError
-        When a split would be empty or has an unknown name, or ``group`` is unknown.
+        When there is no row, a split would be empty or has an unknown name, ``group``
+        is unknown, or a class is missing from the training or validation set.
     """
-    data = table.rename(columns={formula: "formula", target: "target"})
-    if "split" in data:
-        split = data["split"].astype(str).to_numpy()
+    if table.empty:
+        raise ValueError(f"{name} has no row that can be used")
+    data = pd.DataFrame({"formula": table[formula], "target": table[target]})
+    groups = group_rows(data["formula"], group)
+    if "split" in table:
+        split = table["split"].astype(str).to_numpy()
         unknown = set(split) - set(SHARES)
         if unknown:
             raise ValueError(f"unknown split {sorted(unknown)}; use {list(SHARES)}")
+        torn = np.isin(groups, groups[split == "train"]) & (split != "train")
+        if torn.any():
+            warnings.warn(
+                f"{torn.sum()} rows of val and test have a {group} that train has too",
+                stacklevel=2,
+            )
     else:
-        split = _deal_out(group_rows(data["formula"], group), seed)
-    parts = {
-        part: data.loc[split == part, ["formula", "target"]].reset_index(drop=True)
-        for part in SHARES
-    }
+        split = _deal_out(groups, seed)
+    parts = {part: data[split == part].reset_index(drop=True) for part in SHARES}
     for part in ("train", "val"):
         if parts[part].empty:
             raise ValueError(f"the {part} split of {name} is empty: more rows needed")
+        if metric == "rocauc" and parts[part]["target"].nunique() < 2:
+            raise ValueError(f"the {part} split of {name} holds one class only")
     return Task(name, unit=unit, metric=metric, **parts)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -48,6 +49,13 @@ class Trainer:
     task : Task
         Only ``train`` and ``val`` are read.
     config : TrainConfig
+
+    Raises
+    ------
+    FormulaError
+        For a formula that cannot be read.
+    ValueError
+        For a target that is not a finite number, naming its row and formula.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Trainer:
         self.model, self.task, self.config = model, task, config
         self.device = pick_device(config.device)
         model.to(self.device)
+        _check_targets(task)
         order = model.config.order
         batch = encode(task.train["formula"], order=order)
         target = task.train["target"].to_numpy(float)
@@ -87,6 +96,7 @@ class Trainer:
         self.step: Step = GraphedStep(self.update) if self._recordable else self.update
         self.history: list[dict[str, float]] = []
         self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.stopped = False
 
     @property
     def _recordable(self) -> bool:
@@ -235,7 +245,8 @@ class Trainer:
                 "seconds": time.perf_counter() - start,
             }
         )
-        return stop or last
+        self.stopped = stop or last
+        return self.stopped
 
     def finish(self, interrupted: bool) -> Predictor:
         """Put the chosen weights into the model: the average, or the last.
@@ -268,6 +279,7 @@ class Trainer:
             "generator": self.generator.get_state(),
             "history": self.history,
             "best": self.best,
+            "stopped": self.stopped,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -296,6 +308,17 @@ class Trainer:
         self.generator.set_state(state["generator"])
         self.history = state["history"]
         self.best = None if state["best"] is None else tuple(state["best"])
+        self.stopped = state["stopped"]
+
+
+def _check_targets(task: Task) -> None:
+    for name, rows in (("train", task.train), ("val", task.val)):
+        target = rows["target"].to_numpy(float)
+        for row in np.flatnonzero(~np.isfinite(target))[:1]:
+            raise ValueError(
+                f"{name} row {row}, {rows['formula'].iloc[row]}: the target "
+                f"{target[row]} is not a finite number"
+            )
 
 
 def _copy(model: CompositionModel) -> dict[str, Tensor]:

@@ -63,23 +63,28 @@ def fit(
     -------
     Run
         An interruption (Ctrl-C) returns the best network so far.
+
+    Raises
+    ------
+    FormulaError, ValueError
+        For a formula or a target that cannot be used, naming its row (`Trainer`), or a
+        checkpoint of another recipe or other data.
+    FloatingPointError
+        When the loss is not finite any more.
     """
     trainer = Trainer(model, task, config or TrainConfig())
-    epochs = trainer.config.epochs
     if checkpoint is not None and Path(checkpoint).exists():
         trainer.restore(load_tree(checkpoint))
     interrupted = False
     done = len(trainer.history)
-    with _bar(epochs, done, progress) as bar:
+    with _bar(trainer.config.epochs, done, progress) as bar:
         try:
-            while len(trainer.history) < epochs:
-                stop = trainer.run_epoch()
+            while not trainer.stopped:
+                trainer.run_epoch()
                 bar.set_postfix(val_error=f"{trainer.history[-1]['val_error']:.4g}")
                 bar.update()
                 if checkpoint is not None:
                     save_tree(checkpoint, trainer.state())
-                if stop:
-                    break
         except KeyboardInterrupt:
             interrupted = True
     predictor = trainer.finish(interrupted)

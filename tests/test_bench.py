@@ -135,3 +135,14 @@ def test_the_kept_table_says_how_it_was_made():
     rows = read(path)
     assert {row["d"] for row in rows if row["what"] == "training"} == {"256", "512"}
     assert all(row["command"].startswith("bench.py") for row in rows)
+
+
+def test_a_try_leaves_the_table_alone(tmp_path, monkeypatch, capsys):
+    row = bench.Row("training", "s", [1.0])
+    monkeypatch.setattr(bench, "measure", lambda plan: [row])
+    monkeypatch.setattr(bench, "data_dir", lambda: tmp_path)
+    (tmp_path / "results").mkdir()
+    assert bench.main(["--quick"]) == 0
+    assert not (tmp_path / "results/bench.csv").exists()
+    assert bench.main([]) == 0
+    assert len(read(tmp_path / "results/bench.csv")) == 1

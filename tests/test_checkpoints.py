@@ -61,6 +61,18 @@ def test_each_is_small_and_the_network_it_claims_to_be(study):
         assert error == pytest.approx(float(facts[said]), rel=1e-3)
 
 
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.model)
+def test_each_holds_its_intervals(study):
+    """Calibrated on the validation set; judged on a part of the test set."""
+    path = cecv_study.CHECKPOINTS / f"{study.model}.safetensors"
+    task = load_benchmark(study.task)
+    rows = task.test.sample(1000, random_state=0)
+    found = Predictor.load(path).predict(rows["formula"], interval=0.9)
+    truth = rows["target"].to_numpy()
+    inside = (found["lower"] <= truth) & (truth <= found["upper"])
+    assert inside.mean() == pytest.approx(0.9, abs=0.03)  # three standard errors
+
+
 def test_new_rows_take_the_place_of_old_ones(tmp_path):
     path, fields = tmp_path / "runs.csv", ("run", "seed")
 

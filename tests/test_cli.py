@@ -46,7 +46,9 @@ def test_train_then_predict(tmp_path, capsys):
 def test_a_messy_table_to_intervals_for_candidates(tmp_path, capsys):
     source = load_benchmark("mp_bulk_modulus").train[:300]
     twice = source[:20].assign(target=lambda t: 10 * t["target"])  # kbar, not GPa
-    csv, model, out = (tmp_path / name for name in ("a.csv", "a.st", "out.csv"))
+    csv, model, out = (
+        tmp_path / name for name in ("a.csv", "a.safetensors", "out.csv")
+    )
     pd.concat([source, twice]).to_csv(csv, index=False)
     arguments = ["train", str(csv), "--out", str(model), "--epochs", "2"]
     arguments += ["--width", "16", "--group", "system", "--merge-within", "5"]
@@ -71,7 +73,8 @@ def test_predict_keeps_every_row_in_order(tmp_path, model_file, capsys):
     table = pd.read_csv(out, keep_default_na=False)
     assert table["id"].tolist() == [7, 8, 9]
     assert table["prediction"][1] == ""
-    assert "Nope" in table["reason"][1] or table["reason"][1]
+    assert "unknown element symbol 'Nope'" in table["reason"][1]
+    assert table["reason"][[0, 2]].tolist() == ["", ""]
     expected = Predictor.load(model_file).predict(["Fe2O3", "NaCl"])["prediction"]
     found = table["prediction"][[0, 2]].astype(float)
     assert np.allclose(found, expected, rtol=1e-6)
@@ -153,11 +156,85 @@ def test_data_lists_and_writes(tmp_path, capsys):
         (["data", "unknown_task"], "no benchmark"),
         (["predict", "missing.safetensors", "NaCl"], "no predictor file"),
         (["train", "missing.csv", "--out", "x"], "missing.csv"),
+        (["train", "missing.csv", "--out", "nowhere/x"], "no folder nowhere"),
+        (["predict", "missing", "NaCl", "--out", "."], "is a folder"),
+        (["data", "--out", "x.csv"], "name the task"),
+        (["data", "matbench_steels", "--fold", "1"], "name a file"),
+        (["benchmark", "--models", "lg_dcn"], "unknown models ['lg_dcn']"),
     ],
 )
 def test_bad_input_is_said_and_not_thrown(arguments, reason, capsys):
     assert main(arguments) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_small_table_gets_its_model_and_a_card_without_intervals(tmp_path):
+    table = load_benchmark("mp_bulk_modulus").train[:40]
+    csv, model = tmp_path / "few.csv", tmp_path / "few.v1"
+    table.to_csv(csv, index=False)
+    arguments = ["train", str(csv), "--out", str(model), "--epochs", "1"]
+    assert main([*arguments, "--width", "8", "--model", "lstm"]) == 0
+    assert len(Predictor.load(model).calibration.scores) == 4
+    card = (tmp_path / "few.v1.md").read_text()  # .v1 is a part of the name
+    assert "No intervals of 90%: 4 validation rows, 9 are needed." in card
+
+
+def test_classes_are_0_and_1(tmp_path, capsys):
+    table = load_benchmark("mp_bulk_modulus").train[:60]
+    csv, model = tmp_path / "classes.csv", tmp_path / "classes.safetensors"
+    stiff = (table["target"] > table["target"].median()).astype(str)
+    stiff.iloc[7] = "2"
+    table.assign(target=stiff).to_csv(csv, index=False)
+    arguments = ["train", str(csv), "--out", str(model), "--epochs", "1"]
+    arguments += ["--width", "8", "--model", "lstm", "--classify"]
+    assert main(arguments) == 0
+    rejects = pd.read_csv(tmp_path / "classes.rejects.csv")
+    assert rejects["row"].tolist() == [7]
+    assert rejects["reason"].tolist() == ["target '2' is neither 0 nor 1"]
+    table.assign(target=1).to_csv(csv, index=False)
+    assert main(arguments) == 2
+    assert "holds one class only" in capsys.readouterr().err
+    assert not (tmp_path / "classes.rejects.csv").exists()  # nothing was rejected
+
+
+def test_predict_takes_one_file_and_leaves_its_columns(tmp_path, model_file, capsys):
+    csv = tmp_path / "IN.CSV"
+    csv.write_text("formula,std\nNaCl,my note\n")
+    assert main(["predict", str(model_file), str(csv), "Fe2O3"]) == 2
+    assert "one CSV file alone" in capsys.readouterr().err
+    assert main(["predict", str(model_file), str(csv)]) == 2
+    assert "rename the columns std" in capsys.readouterr().err
+
+
+def test_nothing_predicted_is_no_success(model_file, capsys):
+    assert main(["predict", str(model_file), "Nope", "Xx"]) == 2
+    said = capsys.readouterr()
+    assert "0 predicted" in said.out
+    assert "no formula could be read" in said.err
+
+
+def test_a_note_is_said_once_and_in_one_line(model_file, capsys):
+    assert main(["predict", str(model_file), "Xx", "CuSO4.5H2O"]) == 0
+    [note] = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: row 1")
+
+
+def test_cecv_without_a_compound_is_said(tmp_path, model_file, capsys):
+    csv = tmp_path / "in.csv"
+    csv.write_text("formula\nSiO2\nCaTiO3\n")
+    arguments = ["cecv", str(model_file), str(csv), "--out", str(tmp_path / "c.csv")]
+    assert main([*arguments, "--element", "Ti", "Si"]) == 2
+    said = capsys.readouterr().err
+    assert "no formula of 3 to 7 elements" in said
+    assert said.endswith(" has Si\n")
+    assert not (tmp_path / "c.csv").exists()
+
+
+@pytest.mark.parametrize("text", ["7/5", "1/0", "3", "a/b"])
+def test_a_slice_that_is_none(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["benchmark", "--slice", text])
+    assert "is not i/n" in capsys.readouterr().err
 
 
 def test_as_a_module():

@@ -80,6 +80,18 @@ def test_a_failed_run_is_told_and_the_others_go_on(tmp_path, capsys):
     assert "lower the learning rate" in capsys.readouterr().err
 
 
+def test_a_model_that_is_not_known_is_found_before_any_run():
+    with pytest.raises(ValueError, match=r"unknown models \['lg_dcn'\]; known: lstm"):
+        specs(["matbench_steels"], ["lg_dcn", "mean"], [0], TRAIN, ModelConfig())
+
+
+def test_predictions_of_a_subset_are_not_kept(tmp_path):
+    part = dataclasses.replace(SPEC, model="mean", n_train=50)
+    _, predictions = run(part)
+    with pytest.raises(ValueError, match="n_train=50 are not kept"):
+        experiments.save_predictions(tmp_path, part, predictions)
+
+
 def test_orders_are_part_of_the_recipe():
     several = dataclasses.replace(SPEC, orders=4)
     assert several.recipe != SPEC.recipe
@@ -131,13 +143,19 @@ def test_an_exported_tree_names_its_commit(monkeypatch):
 
 def test_a_claimed_run_is_left_to_its_owner(tmp_path, monkeypatch):
     path = tmp_path / "grid.csv"
+    mean = dataclasses.replace(SPEC, model="mean")
+    original = experiments.run
 
-    def busy(*arguments):
-        raise BlockingIOError
+    def meanwhile(spec, test):
+        """While this run lasts, another process asks for the same grid."""
+        monkeypatch.setattr(experiments, "run", None)
+        assert run_grid([mean], path) == 0
+        assert finished(path) == set()
+        return original(spec, test)
 
-    monkeypatch.setattr(experiments.fcntl, "flock", busy)
-    run_grid([SPEC], path)
-    assert finished(path) == set()
+    monkeypatch.setattr(experiments, "run", meanwhile)
+    assert run_grid([mean], path) == 0
+    assert finished(path) == {mean.key}
 
 
 def test_a_run_finished_meanwhile_is_not_repeated(tmp_path, monkeypatch):

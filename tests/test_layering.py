@@ -35,6 +35,7 @@ FLOORS = (
     },
     {"plotting", "explorer"},
     {"widgets"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 )

@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+import time
 
 import pytest
 
@@ -16,6 +17,12 @@ class Server(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/moved"):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/moved") or "/moved")
+        elif self.path == "/deep/relative":
+            self.send_response(302)
+            self.send_header("Location", "../here")
+        elif self.path == "/slow":
+            time.sleep(1)
+            return
         else:
             self.send_response(ANSWERS[self.path])
         self.end_headers()
@@ -37,6 +44,8 @@ def address():
     [
         ("/here", ""),
         ("/moved/here", ""),
+        ("/deep/relative", ""),
+        ("/slow", "not sure: timed out"),
         ("/gone", "dead: 404"),
         ("/removed", "dead: 410"),
         ("/moved/gone", "dead: 404"),
@@ -45,7 +54,8 @@ def address():
         ("/moved", "not sure: too many redirections"),
     ],
 )
-def test_answers(address, path, answer):
+def test_answers(address, path, answer, monkeypatch):
+    monkeypatch.setattr(links, "SECONDS", 0.5)
     assert links.ask(address + path) == answer
 
 

@@ -44,10 +44,18 @@ def test_nearest_is_the_nearest():
     for row in found.itertuples():
         slow = {name: distance(row.formula, name) for name in KNOWN}
         assert row.nearest == min(slow, key=slow.get)
-        assert row.distance == pytest.approx(slow[row.nearest], abs=0.03)
+        assert row.distance == pytest.approx(slow[row.nearest], rel=1e-5)
     assert found["formula"].tolist() == asked
     assert found["distance"].iloc[-1] == 0
     assert not found["far"].iloc[-1]
+
+
+def test_dopings_are_told_apart():
+    known = ["Fe0.98Ni0.02", "Fe", "Fe0.97Ni0.03", "KCl"]
+    found = novelty(["Fe0.97Ni0.03", "Fe", "Fe0.99Ni0.01"], known)
+    assert found["nearest"].tolist()[:2] == ["Fe0.97Ni0.03", "Fe"]
+    assert found["distance"].tolist()[:2] == [0, 0]
+    assert found["distance"].iloc[2] == pytest.approx(distance("Fe99Ni", "Fe"))
 
 
 def test_known_compositions_are_far_from_the_others_as_often_as_stated():

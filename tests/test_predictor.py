@@ -80,6 +80,15 @@ def test_files_that_are_not_understood(tmp_path):
     save_file({"x": torch.zeros(1)}, weights, metadata={"predictor": header})
     with pytest.raises(ValueError, match="version 99"):
         Predictor.load(weights)
+    header = json.dumps({"format": "lgdcnn-predictor", "format_version": 1})
+    save_file({"x": torch.zeros(1)}, weights, metadata={"predictor": header})
+    with pytest.raises(ValueError, match="cannot be built here: KeyError"):
+        Predictor.load(weights)
+
+
+def test_a_negative_number_of_orders_is_refused():
+    with pytest.raises(ValueError, match="orders=-1"):
+        make().predict(["MgO"], orders=-1)
 
 
 def test_constant_targets_can_be_scaled():

@@ -31,7 +31,10 @@ def test_reading_keeps_sodium_nitride(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [("name,y\nNaCl,1\n", "has no column 'formula'; it has: name, y"),
-     ("formula,y\n", "no rows")],
+     ("formula,y\n", "no rows"),
+     ("", "a.csv is no CSV file in UTF-8: No columns"),
+     ("formula,y\n7,NaCl,1\n", "more cells than the first line"),
+     ('formula,y\n"NaCl,1\n', "a.csv is no CSV file")],
 )  # fmt: skip
 def test_unusable_files(tmp_path, text, reason):
     path = tmp_path / "a.csv"
@@ -55,6 +58,49 @@ def test_rows_part_into_good_and_bad():
     assert len(good) + len(rejects) == len(table)
     with pytest.raises(ValueError, match="no column 'z'"):
         check_rows(table, target="z")
+
+
+def test_a_comma_at_the_end_of_rows_shifts_nothing(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("formula,y\nNaCl,1,\nLiF,2,\n")
+    table = read_formulas(path)
+    assert table["formula"].tolist() == ["NaCl", "LiF"]
+    assert table["y"].tolist() == [1, 2]
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path):
+    path = tmp_path / "latin.csv"
+    path.write_bytes("formula,ort\nNaCl,Köln\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin\.csv is no CSV file in UTF-8"):
+        read_formulas(path)
+
+
+def test_a_target_beside_columns_of_our_names():
+    table = frame().assign(gap=lambda t: t["target"] + 1, material=lambda t: t.formula)
+    table = table.assign(target="note", formula="note")
+    task = make_task(table, "mine", "material", "gap")
+    assert list(task.train) == ["formula", "target"]
+    assert sorted(pd.concat([task.train, task.val, task.test])["target"]) == [
+        *range(1, 41)
+    ]
+
+
+def test_no_row_is_said():
+    with pytest.raises(ValueError, match="mine has no row that can be used"):
+        make_task(frame(0), "mine")
+
+
+def test_a_given_split_that_leaks_is_said_and_not_merged():
+    rows = [("NaCl", 1.0, "train"), ("ClNa", 3.0, "test"), ("MgO", 1.0, "train")]
+    rows += [("LiF", 1.0, "val"), ("Na2Cl2", 2.0, "train")]
+    table = pd.DataFrame(rows, columns=["formula", "target", "split"])
+    merged, rejects = merge_duplicates(table, tolerance=5)
+    assert merged["target"].tolist() == [1.5, 3, 1, 1]  # the test row is left alone
+    assert rejects.empty
+    with pytest.warns(UserWarning, match="^1 rows of val and test have a composition"):
+        make_task(merged, "mine")
+    with pytest.raises(ValueError, match="not 'nonsense'"):
+        make_task(table, "mine", group="nonsense")
 
 
 def test_compositions_stay_together():

@@ -86,6 +86,42 @@ def test_resume_equals_an_uninterrupted_run(task, changes, tmp_path, monkeypatch
     assert len(load_tree(path)["history"]) == config.epochs
 
 
+def test_a_training_that_has_stopped_early_stays_so(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "validate", lambda self: 1.0)  # it never improves
+    path, config = tmp_path / "run.safetensors", TrainConfig.paper()
+    config = dataclasses.replace(config, batch_size=256, device="cpu")
+    first = fit(build_model("lstm", SMALL), task, config, checkpoint=path)
+    assert len(first.history) < config.epochs
+    again = fit(build_model("lstm", SMALL), task, config, checkpoint=path)
+    assert len(again.history) == len(first.history)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("schedule", "onecycle"),
+        ("optimizer", "lamb"),
+        ("averaging", "EMA"),
+        ("batching", "by-count"),
+        ("epochs", 0),
+        ("eval_every", 0),
+    ],
+)
+def test_a_misspelt_recipe_is_refused(setting, value):
+    with pytest.raises(ValueError, match=f"{setting}={value!r}"):
+        TrainConfig(**{setting: value})
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_target_that_is_no_number_names_its_row(task, part):
+    rows = getattr(task, part).copy()
+    rows.loc[3, "target"] = np.nan
+    spoilt = dataclasses.replace(task, **{part: rows})
+    formula = rows["formula"][3]
+    with pytest.raises(ValueError, match=f"{part} row 3, {formula}: the target nan"):
+        fit(build_model("lstm", SMALL), spoilt, recipe())
+
+
 def test_resume_refuses_another_recipe(task, tmp_path):
     path = tmp_path / "run.safetensors"
     fit(build_model("lstm", SMALL), task, recipe(epochs=1), checkpoint=path)

@@ -265,10 +265,16 @@ def measure(plan: Plan) -> Iterator[Row]:
 def main(arguments: list[str] | None = None) -> int:
     """Print the table line by line, write it, and judge."""
     parser = argparse.ArgumentParser(description="Measure speed and memory.")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: only a try")
-    default = data_dir() / "results/bench.csv"
-    parser.add_argument("--output", type=Path, default=default)
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="tiny sizes, only a try: writes nothing unless --output is given",
+    )
+    parser.add_argument("--output", type=Path, help="default: data/results/bench.csv")
     args = parser.parse_args(arguments)
+    output = args.output
+    if output is None and not args.quick:  # a try leaves the committed table alone
+        output = data_dir() / "results/bench.csv"
     load = os.getloadavg()[0]
     print(line({key: key for key in WIDTHS}), flush=True)
     rows, records = [], []
@@ -278,10 +284,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(line(row.record()), flush=True)
             rows.append(row)
             records.append(row.record() | facts)
-    with args.output.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
+    if output is not None:
+        with output.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(records[0]))
+            writer.writeheader()
+            writer.writerows(records)
     broken = [row for row in rows if row.broken]
     for row in broken:
         print(f"limit broken: {line(row.record())}")

@@ -11,12 +11,14 @@ A DOI is alive when doi.org knows where it leads. Links within the site are test
 from __future__ import annotations
 
 import http.client
+import socket
+import ssl
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from notebooks import ROOT, repository_url, site_url
 
@@ -59,8 +61,10 @@ def ask(address: str) -> str:
     for _ in range(REDIRECTS):
         try:
             status, target = _request(address)
-        except OSError as error:
+        except (socket.gaierror, ConnectionRefusedError, ssl.SSLError) as error:
             return f"dead: {error}"
+        except OSError as error:  # such as no answer in time
+            return f"not sure: {error}"
         except http.client.HTTPException as error:
             return f"not sure: {error!r}"
         known_doi = urlsplit(address).hostname == "doi.org" and 300 <= status < 400
@@ -68,7 +72,7 @@ def ask(address: str) -> str:
             return ""
         if not (300 <= status < 400 and target):
             return f"{'dead' if status in DEAD else 'not sure'}: {status}"
-        address = target if "://" in target else _joined(address, target)
+        address = urljoin(address, target)
     return "not sure: too many redirections"
 
 
@@ -85,11 +89,6 @@ def _request(address: str) -> tuple[int, str]:
         return answer.status, answer.getheader("Location") or ""
     finally:
         connection.close()
-
-
-def _joined(address: str, path: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}/{path.lstrip('/')}"
 
 
 def check(found: Iterable[str]) -> list[str]:
