@@ -94,7 +94,7 @@ def predict(options: argparse.Namespace) -> None:
     unit = "" if predictor.unit in ("", "1") else f", in {predictor.unit}"
     if options.out is None:
         print(table.to_string(index=False))
-        print(f"{len(good)} predicted{unit}")
+        print(f"{len(good)} predicted{unit}", file=sys.stderr)
     else:
         table.to_csv(options.out, index=False)
         _write_rejects(rejects, options.out)

@@ -209,14 +209,16 @@ def test_predict_takes_one_file_and_leaves_its_columns(tmp_path, model_file, cap
 def test_nothing_predicted_is_no_success(model_file, capsys):
     assert main(["predict", str(model_file), "Nope", "Xx"]) == 2
     said = capsys.readouterr()
-    assert "0 predicted" in said.out
+    assert "unknown element symbol 'Xx'" in said.out
+    assert "0 predicted" in said.err
     assert "no formula could be read" in said.err
 
 
 def test_a_note_is_said_once_and_in_one_line(model_file, capsys):
     assert main(["predict", str(model_file), "Xx", "CuSO4.5H2O"]) == 0
-    [note] = capsys.readouterr().err.splitlines()
+    [note, summary] = capsys.readouterr().err.splitlines()
     assert note.startswith("note: row 1")
+    assert summary == "1 predicted, in eV"
 
 
 def test_cecv_without_a_compound_is_said(tmp_path, model_file, capsys):
