@@ -1,8 +1,8 @@
 """The lists of experiments: nothing twice, test sets left alone while choosing."""
 
-import grid
 import pytest
 
+import grid
 import notebooks
 
 CHAPTERS = "\n".join(

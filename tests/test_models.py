@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden import fill_by_rule
 
+from golden import fill_by_rule
 from lgdcnn_lib.composition import encode
 from lgdcnn_lib.models import MODELS, ModelConfig, build_model
 from lgdcnn_lib.optim import one_cycle

@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark
+from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS, load_benchmark
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
 from lgdcnn_lib.models import ModelConfig, build_model
@@ -175,7 +175,7 @@ def best(model: str = "lg_dcnn") -> list[RunSpec]:
             if task.metric == "rocauc":
                 continue
             network, train, orders = best_recipe(name)
-            folds = range(5) if task.collection == "matbench" else [None]
+            folds = range(N_FOLDS) if task.collection == "matbench" else [None]
             config = replace(train, seed=seed)
             grid += [
                 RunSpec(name, model, f, seed, network, config, None, orders, True)
