@@ -66,10 +66,16 @@ def main_grid() -> list[RunSpec]:
 
 
 def single() -> list[RunSpec]:
-    """Other networks with the same recipe and budget; the first folds first."""
+    """Other networks with the same recipe and budget; the first folds first.
+
+    On mid-sized tasks a transformer alone, whose validation rows say whether it may
+    join the best.
+    """
     models = ["lstm", "dcnn", "transformer"]
     grid = specs(smaller(), models, [0], DEFAULT, NETWORK)
-    return sorted(grid, key=lambda spec: spec.fold or 0)
+    middle = [n for n, t in BENCHMARKS.items() if SMALL < t.rows <= LARGE]
+    partners = specs(middle, ["transformer"], [0], DEFAULT, NETWORK)
+    return sorted(grid, key=lambda spec: spec.fold or 0) + partners
 
 
 def forest() -> list[RunSpec]:
