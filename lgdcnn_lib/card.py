@@ -93,8 +93,8 @@ def _data_lines(task: Task) -> list[str]:
 
 
 def _error_lines(predictor: Predictor, task: Task, level: float) -> list[str]:
-    lines = []
-    for name, row in error_table(predictor, task, level).iterrows():
+    lines, table = [], error_table(predictor, task, level)
+    for name, row in table.iterrows():
         line = (
             f"- {name}: {task.metric} {row['error']:.4g} {task.unit}; the mean of the "
             f"training targets makes {row['mean_baseline']:.4g}."
@@ -106,12 +106,12 @@ def _error_lines(predictor: Predictor, task: Task, level: float) -> list[str]:
             )
         lines.append(line)
     if predictor.calibration is not None:
-        n, needed = len(predictor.calibration.scores), rows_needed(level)
-        few = (
-            f"- No intervals of {level:.0%}: {n} validation rows, {needed} are needed."
-        )
-        calibrated = "- The intervals were calibrated on the validation rows."
-        lines.append(few if n < needed else calibrated)
+        n = len(predictor.calibration.scores)
+        few = f"{n} validation rows, {rows_needed(level)} are needed."
+        if "covered" in table:
+            lines.append("- The intervals were calibrated on the validation rows.")
+        else:
+            lines.append(f"- No intervals of {level:.0%}: {few}")
     return lines
 
 

@@ -80,9 +80,8 @@ def check_rows(
     reasons = dict(zip(rejects["row"], rejects["reason"], strict=True))
     good = table.copy()
     if target is not None:
-        given = (
-            table[target].replace({"True": 1, "False": 0}) if classes else table[target]
-        )
+        words = {"True": "1", "False": "0"} if classes else {}
+        given = table[target].replace(words)
         good[target] = pd.to_numeric(given, errors="coerce").astype(float)
         usable = good[target].isin([0, 1]) if classes else np.isfinite(good[target])
         wanted = "neither 0 nor 1" if classes else "not a finite number"
