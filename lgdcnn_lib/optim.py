@@ -173,16 +173,14 @@ def one_cycle(optimizer: Optimizer, lr: float, steps: int) -> LRScheduler:
     return OneCycleLR(optimizer, max_lr=lr, total_steps=steps, cycle_momentum=False)
 
 
-def triangular(
-    optimizer: Optimizer, lr: float, half_cycle: int, lowest: float = 1e-4
-) -> LRScheduler:
-    """Rise from ``lowest`` to ``lr`` and fall again, ``half_cycle`` steps each way.
+def triangular(optimizer: Optimizer, lr: float, half_cycle: int) -> LRScheduler:
+    """Rise from 1e-4 to ``lr`` and fall again, ``half_cycle`` steps each way.
 
     ``lr`` is also the optimiser's own learning rate, which the schedule multiplies.
     """
 
     def factor(step: int) -> float:
         from_peak = abs(step % (2 * half_cycle) - half_cycle) / half_cycle
-        return (lr + (lowest - lr) * from_peak) / lr
+        return (lr + (1e-4 - lr) * from_peak) / lr
 
     return LambdaLR(optimizer, factor)

@@ -24,7 +24,6 @@ from lgdcnn_lib.plotting_models import (
     parity,
     ranking,
     relative_errors,
-    residuals,
     with_unit,
 )
 from lgdcnn_lib.plotting_periodic import periodic_svg, periodic_table
@@ -60,7 +59,6 @@ __all__ = [
     "periodic_table",
     "ranking",
     "relative_errors",
-    "residuals",
     "ternary_map",
     "use_style",
     "wiring",

@@ -143,19 +143,13 @@ def _mark_clusters(
             ax.axhline(last + 0.5, color="white", linewidth=1)
 
 
-def distance_map(
-    matrices: Sequence[npt.ArrayLike],
-    limit: float = THRESHOLDS[-1],
-    ax: Axes | None = None,
-) -> Axes:
+def distance_map(matrices: Sequence[npt.ArrayLike], ax: Axes | None = None) -> Axes:
     """Draw how far apart the environments of N compounds are, each pair a pixel.
 
     Parameters
     ----------
     matrices
         N environment matrices of one size, in the order in which they are drawn.
-    limit
-        Largest difference of correlations that colours tell apart.
     """
     groups = list(group_by_size(matrices))
     if len(groups) != 1:
@@ -163,7 +157,7 @@ def distance_map(
     ((_, vectors),) = groups
     ax, new = new_axes(ax, 5.0, 4.2)
     image = ax.imshow(cdist(vectors, vectors, "chebyshev"), "viridis_r", vmin=0)
-    image.set_clim(0, limit)
+    image.set_clim(0, THRESHOLDS[-1])
     ax.set_xticks([])
     ax.set_yticks([])
     ax.set_xlabel(f"{len(vectors)} compounds")

@@ -48,68 +48,27 @@ def parity(
     return ax
 
 
-def residuals(
-    y_true: npt.ArrayLike,
-    y_pred: npt.ArrayLike,
-    unit: str,
-    quantity: str = "target",
-    ax: Axes | None = None,
-) -> Axes:
-    """Plot errors (prediction minus target) against predictions.
-
-    The line is the median error among neighbouring predictions, the band holds the
-    middle 80 % of them.
-    """
-    truth, found = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
-    error = found - truth
-    ax, _ = new_axes(ax)
-    ax.axhline(0, color=PALETTE["grey"], linewidth=1.2, zorder=1)
-    _dots(ax, found, error)
-    order = np.argsort(found, kind="stable")
-    parts = np.array_split(order, max(1, min(15, len(order) // 20)))
-    centre = [np.median(found[part]) for part in parts]
-    low, middle, high = np.array(
-        [np.quantile(error[part], [0.1, 0.5, 0.9]) for part in parts]
-    ).T
-    ax.fill_between(centre, low, high, color=PALETTE["orange"], alpha=0.3, lw=0)
-    ax.plot(centre, middle, color=PALETTE["orange"])
-    ax.set_xlabel(with_unit(f"predicted {quantity}", unit))
-    ax.set_ylabel(with_unit("prediction − target", unit))
-    reach = float(np.abs(error).max()) or 1.0
-    _marginal(ax, error, np.linspace(-reach, reach, 60), "right")
-    return ax
-
-
 def learning_curve(
     histories: pd.DataFrame | Mapping[str, pd.DataFrame],
     unit: str,
-    label: str = "validation MAE",
-    column: str = "val_error",
-    references: Mapping[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Plot an error against the epoch, and mark the best epoch.
+    """Plot the validation error against the epoch, and mark the best epoch.
 
     Parameters
     ----------
     histories
-        History of a run (columns ``epoch`` and ``column``), or name -> history.
-    references
-        Name -> error to draw as a dotted line, such as a published one.
+        History of a run (columns ``epoch`` and ``val_error``), or name -> history.
     """
     ax, _ = new_axes(ax)
     named = {"": histories} if isinstance(histories, pd.DataFrame) else histories
     for i, (name, history) in enumerate(named.items()):
-        seen = history.dropna(subset=[column])
-        best = [int(seen[column].to_numpy().argmin())] if len(seen) else []
+        seen = history.dropna(subset=["val_error"])
+        best = [int(seen["val_error"].to_numpy().argmin())] if len(seen) else []
         style = line_style(i) | {"markevery": best, "markersize": 8, "label": name}
-        ax.plot(seen["epoch"], seen[column], **style)
-    for name, value in (references or {}).items():
-        ax.axhline(value, color=PALETTE["grey"], linestyle=":", linewidth=1.5)
-        place = (0.01, value), (0, 3), ("axes fraction", "data"), "offset points"
-        ax.annotate(name, *place, fontsize=10)
+        ax.plot(seen["epoch"], seen["val_error"], **style)
     ax.set_xlabel("epoch")
-    ax.set_ylabel(with_unit(label, unit))
+    ax.set_ylabel(with_unit("validation MAE", unit))
     if len(named) > 1:
         ax.legend()
     return ax
@@ -120,7 +79,6 @@ def ranking(
     unit: str,
     label: str = "test MAE",
     published: Mapping[str, float] | None = None,
-    larger_is_better: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Rank models by their mean error, best on top, with every run shown.
@@ -131,14 +89,12 @@ def ranking(
         Model -> error of each run (seed or fold). The bar spans the runs.
     published
         Model -> published error, drawn as an open diamond; a model may be here only.
-    larger_is_better
-        True for ROC-AUC.
     """
     published = dict(published or {})
     runs = {name: np.atleast_1d(np.asarray(v, float)) for name, v in errors.items()}
     mean = {name: float(v.mean()) for name, v in runs.items()}
     order = published | mean
-    names = sorted(order, key=order.__getitem__, reverse=larger_is_better)
+    names = sorted(order, key=order.__getitem__)
     ax, _ = new_axes(ax, WIDTH, 1.2 + 0.36 * len(names))
     for y, name in enumerate(names):
         if name in runs:
@@ -216,7 +172,6 @@ def histogram(
     values: npt.ArrayLike | Mapping[str, npt.ArrayLike],
     label: str,
     unit: str = "",
-    bins: int = 40,
     ax: Axes | None = None,
 ) -> Axes:
     """Plot one distribution, or several by name as shares of their own total."""
@@ -224,7 +179,7 @@ def histogram(
     many = isinstance(values, Mapping)
     named = values if isinstance(values, Mapping) else {"": values}
     series = {name: np.asarray(v, dtype=float) for name, v in named.items()}
-    edges = np.histogram_bin_edges(np.concatenate(list(series.values())), bins)
+    edges = np.histogram_bin_edges(np.concatenate(list(series.values())), 40)
     for i, (name, v) in enumerate(series.items()):
         heights = np.histogram(v, edges)[0] * (100 / max(len(v), 1) if many else 1)
         colour, dashes = line_style(i)["color"], ("-", "--", ":", "-.")[i % 4]

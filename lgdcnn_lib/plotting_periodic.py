@@ -10,9 +10,8 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize, to_hex, to_rgb
+from matplotlib.colors import Normalize, to_hex, to_rgb
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator
 
 from lgdcnn_lib.elements import ATOMIC_NUMBERS, SYMBOLS
 from lgdcnn_lib.plotting_style import MUTED, PALE, PALETTE, SEQUENTIAL, new_axes
@@ -41,7 +40,6 @@ def periodic_table(
     values: Mapping[str, float],
     label: str,
     cmap: str = SEQUENTIAL,
-    log: bool = False,
     limits: tuple[float, float] | None = None,
     fmt: str | None = None,
     ax: Axes | None = None,
@@ -56,8 +54,6 @@ def periodic_table(
         What the number is, with its unit.
     cmap
         Colour map: the default for amounts, ``DIVERGING`` for differences.
-    log
-        Whether colours follow the logarithm; numbers must then be positive.
     limits
         Numbers at the ends of the colour bar; default: smallest and largest.
     fmt
@@ -75,7 +71,7 @@ def periodic_table(
     if not known:
         raise ValueError("no element has a number")
     low, high = limits or (min(known.values()), max(known.values()))
-    norm = LogNorm(low, high) if log else Normalize(low, high)
+    norm = Normalize(low, high)
     ax, _ = new_axes(ax, 7.0, 4.1)
     for number, symbol in enumerate(SYMBOLS[1:], start=1):
         value = known.get(symbol)
@@ -91,9 +87,8 @@ def periodic_table(
     ax.set_axis_off()
     bar = ax.inset_axes((3.0, 1.5, 8.6, 0.4), transform=ax.transData)
     mappable = ScalarMappable(norm, colormaps[cmap])
-    ticks = LogLocator(subs=(1, 2, 5)) if log else None
     ax.figure.colorbar(
-        mappable, cax=bar, orientation="horizontal", ticks=ticks, format="{x:g}"
+        mappable, cax=bar, orientation="horizontal", format="{x:g}"
     ).minorticks_off()
     bar.set_title(label, fontsize=11, fontweight="normal", loc="left")
     return ax
