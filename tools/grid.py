@@ -11,7 +11,7 @@
     python tools/grid.py steps --jobs 2      # what each step to the best recipe brings
     python tools/grid.py best --jobs 2       # the best, refitted with validation
     python tools/grid.py partner --jobs 2    # a transformer, to be averaged with it
-    python tools/grid.py transfer --jobs 2   # pretrained on OQMD, or from the start
+    python tools/grid.py transfer --jobs 2   # from data/pretrained, or from the start
     python tools/grid.py published --jobs 2  # the published recipe, in full
     python tools/grid.py ingredients         # its ingredients, one at a time, small
 
@@ -29,13 +29,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS, load_benchmark
+from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
-from lgdcnn_lib.models import ModelConfig, build_model
+from lgdcnn_lib.models import ModelConfig
 from lgdcnn_lib.provenance import start_process
 from lgdcnn_lib.results import pack_predictions
-from lgdcnn_lib.training import TrainConfig, fit
+from lgdcnn_lib.training import TrainConfig
+from pretrain import PRETRAINED
 from recipe_search import (
     CHOICE,
     DEFAULT,
@@ -225,19 +226,6 @@ def steps() -> list[RunSpec]:
     ]  # fmt: skip
 
 
-PRETRAINED = "runs/pretrained/OQMD_Formation_Enthalpy.safetensors"
-
-
-def pretrain() -> None:
-    """Train on the formation enthalpies of OQMD, and keep the network."""
-    if Path(PRETRAINED).exists():
-        return
-    Path(PRETRAINED).parent.mkdir(parents=True, exist_ok=True)
-    task = load_benchmark("OQMD_Formation_Enthalpy")
-    model = build_model("lg_dcnn", NETWORK, seed=0)
-    fit(model, task, replace(DEFAULT, beta=1.0)).predictor.save(PRETRAINED)
-
-
 def transfer() -> list[RunSpec]:
     """Small tasks from a network that knows formation enthalpies, and from none."""
     grid = []
@@ -315,8 +303,6 @@ def main() -> int:
     for name in options.lists:
         if name == "pack":
             continue
-        if name == "transfer":
-            pretrain()
         grid = LISTS[name]()
         kept = PREDICTIONS if name in KEPT else None
         path = options.out / f"{name}.csv"
