@@ -171,7 +171,7 @@ class ElementConv(nn.Module):
 
     ``y[i] = b + sum_k W[k] x[i + k - centre]``. On a CPU, one matrix product a tap,
     over the positions where the tap meets an element: for the two to five elements of
-    a compound this is several times as fast as ``nn.Conv1d``, which computes the same
+    a compound this is up to twice as fast as ``nn.Conv1d``, which computes the same
     (tested). A GPU would wait for so many small calls; there it is one product.
 
     Parameters
