@@ -130,7 +130,7 @@ def vectors() -> list[RunSpec]:
     """Element tables, alone and joined."""
     tables = (
         "mat2vec", "onehot", "random", "magpie", "skipatom", "mace_mp0", "orb_v2",
-        "chgnet", "mat2vec+mat2vec", "mat2vec+mace_mp0", FOUR_TABLES,
+        "chgnet", "sevennet", "mat2vec+mat2vec", "mat2vec+mace_mp0", FOUR_TABLES,
     )  # fmt: skip
     networks = [ModelConfig(d=128, element_table=table) for table in tables]
     return on_choice([("lg_dcnn", n, DEFAULT) for n in networks], FOUR_TASKS)
