@@ -7,6 +7,7 @@
     python tools/grid.py samples --jobs 2    # error against training size
     python tools/grid.py lengths --jobs 2    # error against the number of epochs
     python tools/grid.py vectors --jobs 2    # element vectors
+    python tools/grid.py few --jobs 2        # element vectors with few rows
     python tools/grid.py leaks --jobs 2      # padding and order, as published and not
     python tools/grid.py steps --jobs 2      # what each step to the best recipe brings
     python tools/grid.py best --jobs 2       # the best, refitted with validation
@@ -126,14 +127,36 @@ def lengths() -> list[RunSpec]:
     return on_choice([(m, HALF, b) for b in budgets for m in models], CHOICE[:2])
 
 
+TABLES = (
+    "mat2vec", "onehot", "random", "magpie", "skipatom", "mace_mp0", "orb_v2", "chgnet",
+    "sevennet", "mat2vec+mat2vec", "mat2vec+mace_mp0", FOUR_TABLES,
+)  # fmt: skip
+
+
 def vectors() -> list[RunSpec]:
     """Element tables, alone and joined."""
-    tables = (
-        "mat2vec", "onehot", "random", "magpie", "skipatom", "mace_mp0", "orb_v2",
-        "chgnet", "sevennet", "mat2vec+mat2vec", "mat2vec+mace_mp0", FOUR_TABLES,
-    )  # fmt: skip
-    networks = [ModelConfig(d=128, element_table=table) for table in tables]
+    networks = [ModelConfig(d=128, element_table=table) for table in TABLES]
     return on_choice([("lg_dcnn", n, DEFAULT) for n in networks], FOUR_TASKS)
+
+
+def few() -> list[RunSpec]:
+    """Element tables with few training rows: does a better one save compounds?"""
+    grid = []
+    for task, fold in (FOUR_TASKS[0], FOUR_TASKS[2]):
+        n = BENCHMARKS[task].splits[0]
+        for seed in SEEDS:
+            for share in (0.05, 0.2):
+                epochs = round(DEFAULT.epochs / share**0.5)  # as many steps (`samples`)
+                train, size = (
+                    replace(DEFAULT, seed=seed, epochs=epochs),
+                    round(share * n),
+                )
+                for table in TABLES:
+                    network = ModelConfig(d=128, element_table=table)
+                    grid.append(
+                        RunSpec(task, "lg_dcnn", fold, seed, network, train, size)
+                    )
+    return grid
 
 
 def leaks() -> list[RunSpec]:
@@ -278,6 +301,7 @@ LISTS: dict[str, Callable[[], list[RunSpec]]] = {
     "samples": samples,
     "lengths": lengths,
     "vectors": vectors,
+    "few": few,
     "leaks": leaks,
     "steps": steps,
     "best": best,
