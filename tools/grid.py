@@ -102,19 +102,23 @@ FOUR_TASKS = (*CHOICE, ("mp_bulk_modulus", None))
 HALF = replace(NETWORK, d=128)  # half as wide: many trainings, a third of the time
 
 
-def samples() -> list[RunSpec]:
-    """Error against training size, on four tasks, with about as many steps at any size.
+def stretched(train: TrainConfig, share: float) -> TrainConfig:
+    """Epochs for a share of the rows, so that a training takes about as many steps.
 
     A batch is the root of the training size, and so are the steps of an epoch.
     """
+    return replace(train, epochs=round(train.epochs / share**0.5))
+
+
+def samples() -> list[RunSpec]:
+    """Error against training size, on four tasks, with about as many steps at any."""
     grid = []
     for task, fold in FOUR_TASKS:
         n = BENCHMARKS[task].splits[0]
         for share in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
             size = None if share == 1 else round(share * n)
-            epochs = round(DEFAULT.epochs / share**0.5)
             for seed in SEEDS:
-                train = replace(DEFAULT, seed=seed, epochs=epochs)
+                train = stretched(replace(DEFAULT, seed=seed), share)
                 for model in ("lg_dcnn", "transformer", "random_forest"):
                     grid.append(RunSpec(task, model, fold, seed, HALF, train, size))
     return grid
@@ -127,36 +131,26 @@ def lengths() -> list[RunSpec]:
     return on_choice([(m, HALF, b) for b in budgets for m in models], CHOICE[:2])
 
 
-TABLES = (
-    "mat2vec", "onehot", "random", "magpie", "skipatom", "mace_mp0", "orb_v2", "chgnet",
-    "sevennet", "mat2vec+mat2vec", "mat2vec+mace_mp0", FOUR_TABLES,
-)  # fmt: skip
-
-
 def vectors() -> list[RunSpec]:
     """Element tables, alone and joined."""
-    networks = [ModelConfig(d=128, element_table=table) for table in TABLES]
+    tables = (
+        "mat2vec", "onehot", "random", "magpie", "skipatom", "mace_mp0", "orb_v2",
+        "chgnet", "sevennet", "mat2vec+mat2vec", "mat2vec+mace_mp0", FOUR_TABLES,
+    )  # fmt: skip
+    networks = [ModelConfig(d=128, element_table=table) for table in tables]
     return on_choice([("lg_dcnn", n, DEFAULT) for n in networks], FOUR_TASKS)
 
 
 def few() -> list[RunSpec]:
-    """Element tables with few training rows: does a better one save compounds?"""
-    grid = []
-    for task, fold in (FOUR_TASKS[0], FOUR_TASKS[2]):
-        n = BENCHMARKS[task].splits[0]
-        for seed in SEEDS:
-            for share in (0.05, 0.2):
-                epochs = round(DEFAULT.epochs / share**0.5)  # as many steps (`samples`)
-                train, size = (
-                    replace(DEFAULT, seed=seed, epochs=epochs),
-                    round(share * n),
-                )
-                for table in TABLES:
-                    network = ModelConfig(d=128, element_table=table)
-                    grid.append(
-                        RunSpec(task, "lg_dcnn", fold, seed, network, train, size)
-                    )
-    return grid
+    """Element tables with few training rows, and as many steps (`samples`)."""
+    return [
+        replace(spec, train_config=longer, n_train=round(share * n))
+        for spec in vectors()
+        for share in (0.05, 0.2)
+        if spec.task in (CHOICE[0][0], CHOICE[2][0])
+        for n in [BENCHMARKS[spec.task].splits[0]]
+        for longer in [stretched(spec.train_config, share)]
+    ]
 
 
 def leaks() -> list[RunSpec]:
