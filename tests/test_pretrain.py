@@ -11,7 +11,7 @@ import pretrain
 from lgdcnn_lib.benchmarks import load_benchmark, score
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.experiments import subset
-from lgdcnn_lib.models import ModelConfig
+from lgdcnn_lib.models import ModelConfig, build_model
 from lgdcnn_lib.predictor import Predictor
 from lgdcnn_lib.results import load_results
 from lgdcnn_lib.training import TrainConfig
@@ -26,7 +26,7 @@ def facts():
 
 def test_it_is_the_network_it_claims_to_be(facts):
     predictor = Predictor.load(PATH)
-    assert predictor.model.config == pretrain.NETWORK
+    assert predictor.model.config == build_model("lg_dcnn", pretrain.NETWORK).config
     assert predictor.model.n_parameters() == facts["n_parameters"]
     assert predictor.info["train_config"] == facts["recipe"] == asdict(pretrain.RECIPE)
     task = load_benchmark(facts["task"])
