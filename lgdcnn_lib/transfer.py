@@ -12,7 +12,9 @@ def start_from(model: CompositionModel, pretrained: Predictor) -> None:
     """Copy the weights of a trained network into a new one, all but the head.
 
     The head turns features into the units of one property; the new task trains its
-    own from the start.
+    own from the start. Build ``model`` with another seed than the pretrained network:
+    a head that begins as the old one did is no random one, for the features have grown
+    along it.
 
     Parameters
     ----------
