@@ -143,14 +143,14 @@ def vectors() -> list[RunSpec]:
 
 def few() -> list[RunSpec]:
     """Element tables with few training rows, and as many steps (`samples`)."""
-    return [
-        replace(spec, train_config=longer, n_train=round(share * n))
-        for spec in vectors()
-        for share in (0.05, 0.2)
-        if spec.task in (CHOICE[0][0], CHOICE[2][0])
-        for n in [BENCHMARKS[spec.task].splits[0]]
-        for longer in [stretched(spec.train_config, share)]
-    ]
+    grid = []
+    chosen = (CHOICE[0][0], CHOICE[2][0])
+    for spec in [spec for spec in vectors() if spec.task in chosen]:
+        for share in (0.05, 0.2):
+            size = round(share * BENCHMARKS[spec.task].splits[0])
+            longer = stretched(spec.train_config, share)
+            grid.append(replace(spec, train_config=longer, n_train=size))
+    return grid
 
 
 def leaks() -> list[RunSpec]:
