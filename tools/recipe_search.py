@@ -35,6 +35,7 @@ def recipe() -> list[RunSpec]:
     """Every run of the search, once."""
     rounds = (
         first_round, second_round, loss_round, decay_round, tiny_round, partner_round,
+        large_round,
     )  # fmt: skip
     return list({spec.key: spec for each in rounds for spec in each()}.values())
 
@@ -208,3 +209,9 @@ def partner_round() -> list[RunSpec]:
         for fold in (0, 1)
     ]  # fmt: skip
     return grid
+
+
+def large_round() -> list[RunSpec]:
+    """The long recipe on two of the largest tasks; `main` has the default's rows."""
+    tasks = ("OQMD_Formation_Enthalpy", "OQMD_Energy_per_atom")
+    return [_long(task, None, {}, {}) for task in tasks]
