@@ -62,7 +62,8 @@ def error_table(predictor: Predictor, task: Task, level: float = 0.9) -> pd.Data
     for name, data in (("validation", task.val), ("test", task.test)):
         if data.empty:
             continue
-        found = predictor.predict(data["formula"])
+        orders = 0 if calibration is None else calibration.orders
+        found = predictor.predict(data["formula"], orders=orders)
         guess = baseline.predict(data["formula"])["prediction"]
         record = {
             "rows": len(data),
@@ -74,7 +75,9 @@ def error_table(predictor: Predictor, task: Task, level: float = 0.9) -> pd.Data
             residual = np.abs(data["target"].to_numpy() - found["prediction"])
             record |= {"covered": (residual <= half).mean(), "width": 2 * half.mean()}
         records[name] = record
-    return pd.DataFrame.from_dict(records, orient="index").astype({"rows": int})
+    columns = None if records else ["rows", "error", "mean_baseline"]
+    table = pd.DataFrame.from_dict(records, orient="index", columns=columns)
+    return table.astype({"rows": int})
 
 
 def _data_lines(task: Task) -> list[str]:
@@ -84,7 +87,7 @@ def _data_lines(task: Task) -> list[str]:
     return [
         f"- {len(task.train)} rows for training, {len(task.val)} for validation, "
         f"{len(task.test)} for the test.",
-        f"- Target: {middle:.4g} {task.unit} in the middle; nine in ten lie between "
+        f"- Target: {middle:.4g}{_unit(task)} in the middle; nine in ten lie between "
         f"{low:.4g} and {high:.4g}; all between {target.min():.4g} and "
         f"{target.max():.4g}.",
         f"- Formulas of {int(sizes.min())} to {int(sizes.max())} elements.",
@@ -96,13 +99,13 @@ def _error_lines(predictor: Predictor, task: Task, level: float) -> list[str]:
     lines, table = [], error_table(predictor, task, level)
     for name, row in table.iterrows():
         line = (
-            f"- {name}: {task.metric} {row['error']:.4g} {task.unit}; the mean of the "
+            f"- {name}: {task.metric} {row['error']:.4g}{_unit(task)}; the mean of the "
             f"training targets makes {row['mean_baseline']:.4g}."
         )
         if "covered" in row:
             line += (
                 f" Intervals of {level:.0%} hold {row['covered']:.1%} of the values; "
-                f"they are {row['width']:.4g} {task.unit} wide on average."
+                f"they are {row['width']:.4g}{_unit(task)} wide on average."
             )
         lines.append(line)
     if predictor.calibration is not None:
@@ -133,7 +136,7 @@ def _limit_lines(predictor: Predictor, task: Task) -> list[str]:
                 error = score("mae", truth, found[part])
                 lines.append(
                     f"- Test compositions {name} the training set: {part.sum()}, "
-                    f"mae {error:.4g} {task.unit}."
+                    f"mae {error:.4g}{_unit(task)}."
                 )
     return lines
 
@@ -147,6 +150,12 @@ def _recipe_lines(predictor: Predictor) -> list[str]:
         f"seed {recipe.get('seed', '?')}.",
         *(f"- {key}: {value}" for key, value in recipe.items()),
     ]
+
+
+def _unit(task: Task) -> str:
+    """The unit behind a number; an area under a curve and a plain number have none."""
+    bare = task.unit in ("", "1") or task.metric == "rocauc"
+    return "" if bare else f" {task.unit}"
 
 
 def _symbols(numbers: Iterable[int]) -> str:

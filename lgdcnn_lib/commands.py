@@ -6,6 +6,7 @@ Imports stand inside the functions: the help, and an error, should not wait for 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from lgdcnn_lib.benchmarks import Task
     from lgdcnn_lib.predictor import Predictor
 
+REJECTS = ".rejects.csv"  # ending of the file of rows that could not be used
+
 
 def train(options: argparse.Namespace) -> None:
     """Train on a user's CSV; save the network, report its errors, write its card."""
@@ -27,7 +30,7 @@ def train(options: argparse.Namespace) -> None:
     from lgdcnn_lib.models import ModelConfig, build_model
     from lgdcnn_lib.training import TrainConfig, fit
 
-    _check_out(options.out)
+    _check_out(options.out, options.csv)
     task = _own_task(options)
     config = TrainConfig(seed=options.seed)
     if options.epochs is not None:
@@ -79,7 +82,7 @@ def predict(options: argparse.Namespace) -> None:
     from lgdcnn_lib.tables import check_rows
 
     if options.out is not None:
-        _check_out(options.out)
+        _check_out(options.out, Path(options.formulas[0]))
     predictor = Predictor.load(options.model)
     table = _asked(options)
     good, rejects = check_rows(table, options.formula)
@@ -113,7 +116,7 @@ def _asked(options: argparse.Namespace) -> pd.DataFrame:
     if files and len(options.formulas) > 1:
         raise ValueError(f"give formulas, or one CSV file alone: {files[0]}")
     if files:
-        return read_formulas(files[0], options.formula)
+        return read_formulas(files[0], options.formula, text=True)
     return pd.DataFrame({options.formula: options.formulas})
 
 
@@ -140,9 +143,9 @@ def count(options: argparse.Namespace) -> None:
     from lgdcnn_lib.predictor import Predictor
     from lgdcnn_lib.tables import check_rows, read_formulas
 
-    for path in (options.out, options.figure):
-        if path is not None:
-            _check_out(path)
+    _check_out(options.out, options.csv)
+    if options.figure is not None:
+        _check_out(options.figure)
     predictor = Predictor.load(options.model)
     table = read_formulas(options.csv, options.formula)
     good, rejects = check_rows(table, options.formula)
@@ -165,13 +168,17 @@ def count(options: argparse.Namespace) -> None:
 
 def _draw(counts: pd.DataFrame, path: Path) -> None:
     """Write the curves of a CECV table to a figure file."""
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+
     from lgdcnn_lib.plotting import cecv_curves
 
     groups = counts.groupby(["element", "layer"], sort=False)["normalized"]
     curves = {f"{element}, {layer}": y.to_numpy() for (element, layer), y in groups}
     figure = cecv_curves(curves).get_figure(root=True)
-    assert figure is not None
+    assert isinstance(figure, Figure)
     figure.savefig(path, bbox_inches="tight")
+    plt.close(figure)
 
 
 def benchmark(options: argparse.Namespace) -> None:
@@ -236,12 +243,19 @@ def _said() -> None:
     warnings.simplefilter("ignore", FormulaWarning)
 
 
-def _check_out(path: Path) -> None:
-    """Refuse a file that cannot be written before the work, not after it."""
+def _check_out(path: Path, source: Path | None = None) -> None:
+    """Refuse a file that cannot be written before the work, not after it.
+
+    ``source`` is the file that is read, if rejects are written beside ``path``.
+    """
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent} to write {path.name} to")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"no permission to write in the folder {path.parent}")
+    if source is not None and _beside(path, REJECTS).resolve() == source.resolve():
+        raise ValueError(f"{source} would be replaced by new rejects: rename it")
 
 
 def _beside(out: Path, ending: str) -> Path:
@@ -252,7 +266,7 @@ def _beside(out: Path, ending: str) -> Path:
 
 def _write_rejects(rejects: pd.DataFrame, out: Path) -> None:
     """Write rows that could not be used beside ``out``, and say so."""
-    path = _beside(out, ".rejects.csv")
+    path = _beside(out, REJECTS)
     path.unlink(missing_ok=True)  # of an earlier call
     if len(rejects):
         rejects.to_csv(path, index=False)

@@ -68,15 +68,16 @@ class RunSpec:
     @property
     def settings(self) -> dict[str, Any]:
         """The recipe: every setting but the seed."""
+        extra = {"orders": self.orders, "refit": self.refit, "start": self.start}
+        extra = {name: value for name, value in extra.items() if value}
         if self.model in BASELINES:
-            return {"baseline": self.model}
+            return {"baseline": self.model} | extra
         train = asdict(self.train_config)
         train.pop("seed"), train.pop("device")
         if not train["beta"]:  # came later: earlier rows keep their recipe's name
             del train["beta"]
         settings = {"model_config": asdict(self.model_config), "train_config": train}
-        extra = {"orders": self.orders, "refit": self.refit, "start": self.start}
-        return settings | {name: value for name, value in extra.items() if value}
+        return settings | extra
 
     @property
     def recipe(self) -> str:

@@ -206,7 +206,11 @@ def _read_part(
     from pymatgen.core import Composition  # slow to import, and seldom needed
 
     tokens = list(_tokens(formula, part, notes))
-    found = {e.Z: float(n) for e, n in Composition("".join(tokens)).items()}
+    try:
+        found = {e.Z: float(n) for e, n in Composition("".join(tokens)).items()}
+    except ValueError:  # pymatgen cannot read the exponents that it writes from 1e16 on
+        high = AMOUNT_RANGE[1]
+        raise FormulaError(formula, f"an amount is above {high:g}") from None
     for token in tokens:
         # pymatgen drops what brackets and factors together bring below its tolerance.
         if token in ATOMIC_NUMBERS and ATOMIC_NUMBERS[token] not in found:

@@ -22,7 +22,15 @@ EXPONENT = 0.6
 
 
 def rows_needed(level: float) -> int:
-    """Fewest calibration rows that an interval of this share can be made of."""
+    """Fewest calibration rows that an interval of this share can be made of.
+
+    Raises
+    ------
+    ValueError
+        When ``level`` is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"an interval holds a share between 0 and 1, not {level}")
     return ceil(round(level / (1 - level), 9))
 
 
@@ -37,14 +45,13 @@ def conformal_quantile(scores: npt.ArrayLike, level: float) -> float:
     ValueError
         When ``level`` is not between 0 and 1, or n is too small for it.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"an interval holds a share between 0 and 1, not {level}")
+    needed = rows_needed(level)
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
     k = ceil(round((len(ordered) + 1) * level, 9))  # 0.7 * 10 is a little over 7
     if k > len(ordered):
         raise ValueError(
             f"{len(ordered)} calibration rows are too few for an interval of "
-            f"{level:.6g}: it takes {rows_needed(level)}"
+            f"{level:.6g}: it takes {needed}"
         )
     return float(ordered[k - 1])
 

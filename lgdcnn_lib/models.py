@@ -143,6 +143,8 @@ def resolve(config: ModelConfig, variant: Variant) -> ModelConfig:
     """
     defaults: dict[str, Any] = {"d": 256, "element_table": "mat2vec"}
     defaults["resolution"] = 2000
+    if variant.stages.count("attention") > 2:
+        raise ValueError("the stage 'attention' occurs more than twice")
     for stage in variant.stages:
         if stage not in STAGE_SETTINGS:
             known = ", ".join(STAGE_SETTINGS)

@@ -20,7 +20,7 @@ import pandas as pd
 from lgdcnn_lib.composition import encode
 from lgdcnn_lib.elements import SYMBOLS, element_properties
 
-FloatArray = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.float64]
 
 _CHUNK = 512  # compositions compared at a time: bounds the memory
 _SAMPLE = 2000  # known compositions that say what distances are usual
@@ -49,7 +49,7 @@ def cumulated_fractions(formulas: Iterable[str]) -> FloatArray:
         For a formula that cannot be read.
     """
     batch = encode(formulas)
-    fractions = np.zeros((len(batch), len(SYMBOLS)), dtype=np.float32)
+    fractions = np.zeros((len(batch), len(SYMBOLS)))
     rows = np.arange(len(batch))[:, None]
     np.add.at(fractions, (rows, batch.atomic_numbers.numpy()), batch.fractions.numpy())
     return np.cumsum(fractions[:, _line()], axis=1)
@@ -105,13 +105,13 @@ def _nearest(
 ) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """Row and distance of the nearest of ``known``; both (N,)."""
     row = np.zeros(len(asked), dtype=np.int64)
-    distance = np.zeros(len(asked), dtype=np.float32)
+    distance = np.zeros(len(asked))
     known_squares = (known**2).sum(axis=1)
     for start in range(0, len(asked), _CHUNK):
         part = asked[start : start + _CHUNK]
         squares = known_squares - 2 * part @ known.T + (part**2).sum(axis=1)[:, None]
-        if skip_equal:  # float32 leaves 1e-5 of equal compositions: below 0.03, equal
-            squares[squares < 1e-3] = np.inf
+        if skip_equal:  # rounding leaves some 1e-13 of equal compositions
+            squares[squares < 1e-10] = np.inf
         best = squares.argmin(axis=1)
         row[start : start + _CHUNK] = best
         exact = np.linalg.norm(part - known[best], axis=1)

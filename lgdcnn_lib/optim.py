@@ -164,8 +164,10 @@ class CycleAveraging:
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what ``state_dict`` returned."""
+        """Restore what ``state_dict`` returned; the average stays on its device."""
+        devices = {key: value.device for key, value in self.average.items()}
         vars(self).update(state)
+        self.average = {k: v.to(devices[k]) for k, v in self.average.items()}
 
 
 def one_cycle(optimizer: Optimizer, lr: float, steps: int) -> LRScheduler:

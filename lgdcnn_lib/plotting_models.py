@@ -39,7 +39,7 @@ def parity(
     ax.set_xlabel(with_unit(quantity, unit))
     ax.set_ylabel(with_unit(f"predicted {quantity}", unit))
     error = np.abs(truth - found).mean()
-    summary = f"MAE {error:.3g} {unit.removeprefix('1')}".strip()
+    summary = f"MAE {error:.3g} {'' if unit == '1' else unit}".strip()
     summary += f"\nN = {len(truth):,}"
     ax.text(0.04, 0.96, summary, transform=ax.transAxes, va="top")
     bins = np.linspace(*ends, 50)

@@ -239,7 +239,7 @@ class Predictor:
 
         Raises
         ------
-        SafetensorError
+        OSError
             When the file cannot be written.
         """
         header = {
@@ -263,7 +263,10 @@ class Predictor:
             settings = asdict(self.calibration)
             state[SCORES] = torch.from_numpy(settings.pop("scores"))
             header["calibration"] = settings
-        save_file(state, path, metadata={"predictor": json.dumps(header)})
+        try:
+            save_file(state, path, metadata={"predictor": json.dumps(header)})
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from error
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> Predictor:
@@ -287,7 +290,7 @@ class Predictor:
         header = _checked_header(metadata, path)
         try:
             return _build(header, state, device)
-        except (KeyError, TypeError) as error:  # a setting of a newer library
+        except (KeyError, TypeError, RuntimeError) as error:  # of a newer library
             raise ValueError(f"{path} cannot be built here: {error!r}") from error
 
 
@@ -318,6 +321,8 @@ def _checked_header(metadata: dict[str, str], path: str | Path) -> dict[str, Any
         header: dict[str, Any] = json.loads(metadata["predictor"])
     except (KeyError, ValueError):
         raise ValueError(f"{path} holds no predictor") from None
+    if not isinstance(header, dict):
+        raise ValueError(f"{path} holds no predictor")
     if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} has format {header.get('format')!r} version "

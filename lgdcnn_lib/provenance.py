@@ -37,7 +37,10 @@ def provenance() -> dict[str, str]:
 def _commit() -> str:
     """Look up the commit once: a process keeps the code that it started with."""
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(git, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(git, capture_output=True, text=True, check=False)
+    except OSError:  # git is not installed
+        return "unknown"
     return found.stdout.strip() or "unknown"
 
 

@@ -16,8 +16,12 @@ from lgdcnn_lib.composition import encode
 SHARES: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
-def read_formulas(path: str | Path, formula: str = "formula") -> pd.DataFrame:
+def read_formulas(
+    path: str | Path, formula: str = "formula", text: bool = False
+) -> pd.DataFrame:
     """Read a CSV, every cell of the formula column as text ("NaN" is sodium nitride).
+
+    With ``text`` all other columns are text too, and stay as they are written.
 
     Raises
     ------
@@ -28,7 +32,10 @@ def read_formulas(path: str | Path, formula: str = "formula") -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ParserWarning)
             table = pd.read_csv(
-                path, dtype={formula: str}, keep_default_na=False, index_col=False
+                path,
+                dtype=str if text else {formula: str},
+                keep_default_na=False,
+                index_col=False,
             )
     except ParserWarning:  # pandas would drop cells, or take formulas for an index
         raise ValueError(
@@ -80,8 +87,10 @@ def check_rows(
     reasons = dict(zip(rejects["row"], rejects["reason"], strict=True))
     good = table.copy()
     if target is not None:
-        words = {"True": "1", "False": "0"} if classes else {}
-        given = table[target].replace(words)
+        given = table[target]
+        if classes:  # "TRUE" is what spreadsheets write
+            words = given.astype(str).str.lower()
+            given = given.mask(words == "true", 1).mask(words == "false", 0)
         good[target] = pd.to_numeric(given, errors="coerce").astype(float)
         usable = good[target].isin([0, 1]) if classes else np.isfinite(good[target])
         wanted = "neither 0 nor 1" if classes else "not a finite number"
@@ -96,7 +105,7 @@ def check_rows(
             "reason": [reasons[row] for row in rows],
         }
     )
-    return good.drop(index=good.index[rows]), bad
+    return good[~np.isin(np.arange(len(good)), rows)], bad
 
 
 def merge_duplicates(
@@ -138,13 +147,16 @@ def merge_duplicates(
     merged = table.assign(**{target: targets.transform("median")})[~differ]
     merged = merged[~pd.Series(group, table.index)[~differ].duplicated()]
     count = targets.transform("size")
-    bad = table.index[differ]
-    reasons = [
-        f"{count[row]} rows of this composition say {low[row]:g} to {high[row]:g}"
-        for row in bad
-    ]
-    rejects = {"row": bad, "formula": table.loc[bad, formula], "reason": reasons}
-    return merged, pd.DataFrame(rejects).reset_index(drop=True)
+    spans = zip(count[differ], low[differ], high[differ], strict=True)
+    rejects = {
+        "row": table.index[differ],
+        "formula": table.loc[differ, formula].to_numpy(),
+        "reason": [
+            f"{n} rows of this composition say {least:g} to {most:g}"
+            for n, least, most in spans
+        ],
+    }
+    return merged, pd.DataFrame(rejects)
 
 
 def group_rows(formulas: pd.Series, by: str = "composition") -> np.ndarray:

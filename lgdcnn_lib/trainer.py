@@ -119,7 +119,7 @@ class Trainer:
         fractions = self.data.fractions[rows]
         if self.config.jitter:
             noise = torch.randn(fractions.shape, generator=self.generator)
-            noise = noise.to(self.device) * self.config.jitter
+            noise = (noise.to(self.device) * self.config.jitter).clamp(min=-0.99)
             fractions = (fractions * (1 + noise)).clamp(0, 1)
             fractions = fractions / fractions.sum(dim=1, keepdim=True)
         numbers, mask = self.data.atomic_numbers[rows], self.data.mask[rows]
@@ -229,7 +229,7 @@ class Trainer:
         epoch = len(self.history) + 1
         error, stop = float("nan"), False
         last = epoch == self.config.epochs
-        cycle_end = epoch % (2 * HALF_CYCLE) == 0
+        cycle_end = self.cycles is not None and epoch % (2 * HALF_CYCLE) == 0
         if len(self.val) and (epoch % self.config.eval_every == 0 or last or cycle_end):
             error = self.validate()
             if self.best is None or error < self.best[0]:
@@ -266,9 +266,14 @@ class Trainer:
             predictor.calibrate(self.task.val)
         return predictor
 
+    @property
+    def _network(self) -> list[Any]:
+        return [list(self.model.variant.stages), asdict(self.model.config)]
+
     def state(self) -> dict[str, Any]:
         """Everything that an exact resume needs."""
         return {
+            "network": self._network,
             "config": asdict(self.config),
             "data_hash": self.task.data_hash,
             "model": self.model.state_dict(),
@@ -288,18 +293,22 @@ class Trainer:
         Raises
         ------
         ValueError
-            When it belongs to another recipe or other data.
+            When it belongs to another network, another recipe or other data.
         """
         for key, mine in (
+            ("network", self._network),
             ("config", asdict(self.config)),
             ("data_hash", self.task.data_hash),
         ):
-            if state[key] != mine:
+            if state.get(key) != mine:
                 raise ValueError(
-                    f"the checkpoint has another {key}: {state[key]}, not {mine}"
+                    f"the checkpoint has another {key}: {state.get(key)}, not {mine}"
                 )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):  # torch leaves it where the file was
+                group["lr"] = group["lr"].to(self.device)
         self.schedule.load_state_dict(state["schedule"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from lgdcnn_lib import parallel
 from lgdcnn_lib.benchmarks import Task
 from lgdcnn_lib.checkpoint import load_tree, save_tree
 from lgdcnn_lib.models import CompositionModel
@@ -22,6 +23,8 @@ from lgdcnn_lib.trainer import Trainer
 
 __all__ = ["Run", "TrainConfig", "Trainer", "fit"]
 
+HISTORY = ["epoch", "lr", "train_loss", "val_error", "seconds"]
+
 
 @dataclass
 class Run:
@@ -30,7 +33,7 @@ class Run:
     Attributes
     ----------
     history : DataFrame
-        A row an epoch: epoch, lr, train_loss, val_error, seconds.
+        A row an epoch, with the columns `HISTORY`.
     predictor : Predictor
     """
 
@@ -68,7 +71,7 @@ def fit(
     ------
     FormulaError, ValueError
         For a formula or a target that cannot be used, naming its row (`Trainer`), or a
-        checkpoint of another recipe or other data.
+        checkpoint of another network, another recipe or other data.
     FloatingPointError
         When the loss is not finite any more.
     """
@@ -83,12 +86,12 @@ def fit(
                 trainer.run_epoch()
                 bar.set_postfix(val_error=f"{trainer.history[-1]['val_error']:.4g}")
                 bar.update()
-                if checkpoint is not None:
+                if checkpoint is not None and not parallel.rank():
                     save_tree(checkpoint, trainer.state())
         except KeyboardInterrupt:
             interrupted = True
     predictor = trainer.finish(interrupted)
-    return Run(pd.DataFrame(trainer.history), predictor)
+    return Run(pd.DataFrame(trainer.history, columns=HISTORY), predictor)
 
 
 def _bar(epochs: int, done: int, progress: bool | None) -> tqdm:

@@ -82,6 +82,7 @@ def layer_explorer(source: Any, formula: str) -> Explorer:
 
 def _all_layers(source: Any, formula: str, names: Sequence[str]) -> Axes:
     """Draw a compound's matrices in all layers side by side."""
+    found = [_matrix(source, formula, layer) for layer in names]  # or an error
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     options: dict[str, Any] = {"layout": "constrained", "squeeze": False}
@@ -89,9 +90,9 @@ def _all_layers(source: Any, formula: str, names: Sequence[str]) -> Axes:
     _, axes = plt.subplots(rows, columns, figsize=size, **options)
     for ax in axes.flat:
         ax.set_axis_off()
-    for ax, layer in zip(axes.flat, names, strict=False):
+    for ax, layer, matrix in zip(axes.flat, names, found, strict=False):
         ax.set_axis_on()
-        plotting.environment_matrix(*_matrix(source, formula, layer), ax)
+        plotting.environment_matrix(*matrix, ax)
         ax.set_title(layer)
     first: Axes = axes.flat[0]
     return first

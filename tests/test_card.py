@@ -1,5 +1,7 @@
 """The model card says what is true of the model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,3 +60,35 @@ def test_without_a_test_set_and_without_calibration(trained):
         assert "Intervals" not in model_card(predictor, bare)
     finally:
         predictor.calibration = kept
+
+
+def test_a_number_without_unit_stands_alone(trained):
+    task, predictor = trained
+    card = model_card(predictor, replace(task, unit="1"))
+    [line] = [line for line in card.splitlines() if line.startswith("- Target")]
+    assert " in the middle" in line
+    assert " 1 in the middle" not in line
+    assert "1;" not in card
+
+
+def test_intervals_are_judged_in_the_orders_that_they_were_calibrated_with(trained):
+    task, predictor = trained
+    found = replace(predictor, calibration=None)
+    found.calibrate(task.val, orders=2)
+    table = error_table(found, task)
+    asked = found.predict(task.test["formula"], orders=2, interval=0.9)
+    width = (asked["upper"] - asked["lower"]).mean()
+    assert table.loc["test", "width"] == pytest.approx(width)
+
+
+def test_no_rows_to_judge_are_an_empty_table(trained):
+    task, predictor = trained
+    table = error_table(predictor, replace(task, val=task.val[:0], test=task.test[:0]))
+    assert list(table) == ["rows", "error", "mean_baseline"]
+    assert table.empty
+
+
+def test_an_interval_of_everything_is_refused(trained):
+    task, predictor = trained
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        error_table(predictor, task, level=1.0)

@@ -243,3 +243,28 @@ def test_as_a_module():
     command = [sys.executable, "-m", "lgdcnn_lib", "--help"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert all(name in said for name in ("train", "predict", "cecv", "benchmark"))
+
+
+def test_other_columns_stay_as_they_are_written(tmp_path, model_file):
+    csv, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    csv.write_text("formula,batch,x,flag\nFeO,0012,1.10,true\nNaCl,0003,2.00,false\n")
+    assert main(["predict", str(model_file), str(csv), "--out", str(out)]) == 0
+    rows = [line.split(",")[:4] for line in out.read_text().splitlines()]
+    assert rows == [line.split(",") for line in csv.read_text().splitlines()]
+
+
+def test_repaired_rejects_are_not_replaced(tmp_path, capsys):
+    """Rejects that were repaired are an input: their name must not be used again."""
+    csv, out = tmp_path / "run.rejects.csv", tmp_path / "run.safetensors"
+    csv.write_text("formula,target\nFeO,1\n")
+    assert main(["train", str(csv), "--out", str(out)]) == 2
+    assert "would be replaced by new rejects: rename it" in capsys.readouterr().err
+    assert csv.exists()
+
+
+def test_a_folder_without_permission_costs_no_training(tmp_path, monkeypatch, capsys):
+    csv = tmp_path / "in.csv"
+    csv.write_text("formula,target\nFeO,1\n")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert main(["train", str(csv), "--out", str(tmp_path / "m.safetensors")]) == 2
+    assert "no permission to write in the folder" in capsys.readouterr().err

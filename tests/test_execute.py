@@ -1,4 +1,4 @@
-"""A kernel that dies at its start gets one more try, and no third."""
+"""A kernel that dies gets one more try, and no third; other chapters go on."""
 
 import nbformat
 import pytest
@@ -25,3 +25,16 @@ def test_a_dead_kernel_is_started_once_more(deaths, tries, tmp_path, monkeypatch
         with pytest.raises(RuntimeError, match="Kernel died"):
             execute.run_cells(path)
     assert seen == [str(tmp_path)] * tries
+
+
+def test_a_kernel_that_dies_twice_fails_its_chapter_only(tmp_path, monkeypatch):
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(), path)
+
+    def die(notebook, **options):
+        raise RuntimeError("Kernel died")
+
+    monkeypatch.setattr(execute, "single_nb_execution", die)
+    found, notebook, cost, error = execute._run(path)
+    assert (found, notebook.cells, cost["execution_seconds"]) == (path, [], 0)
+    assert "Kernel died" in error

@@ -1,6 +1,7 @@
 """The grid: a run is done once, its row says how, and anything can be taken up."""
 
 import dataclasses
+import importlib
 import json
 
 import pandas as pd
@@ -11,10 +12,11 @@ from lgdcnn_lib import experiments
 from lgdcnn_lib.benchmarks import load_benchmark
 from lgdcnn_lib.experiments import COLUMNS, RunSpec, finished, run, run_grid, specs
 from lgdcnn_lib.models import ModelConfig, build_model
-from lgdcnn_lib.provenance import provenance
+from lgdcnn_lib.provenance import provenance, start_process
 from lgdcnn_lib.training import TrainConfig, fit
 from lgdcnn_lib.transfer import start_from
 
+PROVENANCE = importlib.import_module("lgdcnn_lib.provenance")
 TRAIN = TrainConfig(epochs=1, device="cpu")
 TASK = load_benchmark("matbench_steels", fold=0)
 SPEC = RunSpec("matbench_steels", "lstm", 0, 0, ModelConfig(d=8), TRAIN)
@@ -186,3 +188,17 @@ def test_training_subsets():
 
 def test_processor_has_a_name():
     assert provenance()["hardware"].split(", ")[-1]
+
+
+def test_the_commit_without_git(monkeypatch):
+    PROVENANCE._commit.cache_clear()
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.delenv("GIT_COMMIT", raising=False)
+    start_process()
+    assert provenance()["commit"] == "unknown"
+    PROVENANCE._commit.cache_clear()
+
+
+def test_a_refitted_baseline_is_a_run_of_its_own():
+    plain = RunSpec("matbench_steels", "mean", 0)
+    assert plain.key != dataclasses.replace(plain, refit=True).key

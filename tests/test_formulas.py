@@ -224,3 +224,8 @@ def reads_as_pymatgen(formula):
     noise = 1e-12 if "(" in formula else 0
     pairs = zip(values, expected.values(), strict=True)
     return all(abs(a - b) <= noise * b for a, b in pairs)
+
+
+def test_amounts_that_pymatgen_writes_with_an_exponent():
+    with pytest.raises(FormulaError, match="an amount is above"):
+        read_formula("(Fe1e8)1e8O")

@@ -147,3 +147,9 @@ def test_settings_that_make_no_sense_are_refused(name, settings, reason):
 def test_unknown_model():
     with pytest.raises(KeyError, match="lg_dcnn"):
         build_model("resnet")
+
+
+def test_attention_stands_twice_at_most():
+    stages = ("lstm", "attention", "gru", "attention", "dcnn", "attention")
+    with pytest.raises(ValueError, match="more than twice"):
+        build_model(stages, SMALL)

@@ -110,3 +110,14 @@ def test_far_compositions_have_larger_errors_than_their_intervals_say(name):
     null = [missed[rows][rng.permutation(far)].mean() for _ in range(400)]
     assert missed[rows][far].mean() > np.quantile(null, 0.99)
     assert error[rows][far].mean() > 1.3 * error[rows][~far].mean()
+
+
+def test_a_series_of_dopings_is_many_compositions():
+    series = [f"Y{2 - x / 1000:.3f}Eu{x / 1000:.3f}O3" for x in range(1, 41)]
+    found = novelty([*series, "NaCl"], series)
+    assert found["nearest"].tolist()[:-1] == series
+    assert (found["distance"][:-1] == 0).all()
+    assert found["far"].tolist()[-1]
+    perovskites = ["La0.999Sr0.001MnO3", "LaMnO3", "FeO", "La0.998Sr0.002MnO3"]
+    found = novelty(perovskites, perovskites)
+    assert found["nearest"].tolist() == perovskites

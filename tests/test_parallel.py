@@ -16,13 +16,14 @@ from lgdcnn_lib.training import TrainConfig, fit
 CONFIG = TrainConfig(epochs=2, batch_size=16, jitter=0.02, device="cpu")
 
 
-def train():
+def train(checkpoint=None):
     full = load_benchmark("aflow__ael_bulk_modulus_vrh")
     task = Task("small", full.train[:65], full.val[:20], full.test[:0], "GPa", "mae")
-    return fit(build_model("lg_dcnn", ModelConfig(d=16)), task, CONFIG)
+    network = build_model("lg_dcnn", ModelConfig(d=16))
+    return fit(network, task, CONFIG, checkpoint=checkpoint)
 
 
-def worker(rank, port, queue):
+def worker(rank, port, queue, checkpoint):
     torch.set_num_threads(1)
     for name, value in {
         "RANK": rank,
@@ -34,19 +35,23 @@ def worker(rank, port, queue):
     }.items():
         parallel.os.environ[name] = str(value)
     parallel.join()
-    run = train()
+    run = train(checkpoint)
     weights = {k: v.tolist() for k, v in run.predictor.model.state_dict().items()}
     queue.put((parallel.rank(), run.history["train_loss"].tolist(), weights))
     parallel.dist.destroy_process_group()
 
 
-def test_two_processes_equal_one():
+def test_two_processes_equal_one(tmp_path):
+    checkpoint = tmp_path / "run.safetensors"  # one process writes it
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = mp.get_context("spawn")
     queue = context.Queue()
-    jobs = [context.Process(target=worker, args=(r, port, queue)) for r in range(2)]
+    jobs = [
+        context.Process(target=worker, args=(r, port, queue, checkpoint))
+        for r in range(2)
+    ]
     for job in jobs:
         job.start()
     results = sorted(queue.get(timeout=240) for _ in jobs)

@@ -342,6 +342,8 @@ def test_parity_carries_units_and_the_error():
     ax = plotting.parity([1.0, 1.0], [1.0, 1.0], "1", "refractive index")
     assert ax.get_xlabel() == "refractive index"
     assert texts(ax) == ["MAE 0\nN = 2"]
+    ax = plotting.parity([1.0, 2.0], [1.0, 3.0], "1/cm", "last phonon peak")
+    assert texts(ax) == ["MAE 0.5 1/cm\nN = 2"]
 
 
 def test_learning_curve_marks_the_best_epoch():

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from lgdcnn_lib.composition import FormulaError, encode
@@ -115,3 +116,22 @@ def test_mean_over_orders_does_not_depend_on_how_a_formula_is_written():
     blind = Predictor(build_model("dcnn_k1", ModelConfig(d=16), seed=0), Scaler())
     same = blind.predict(["CaTiO3"], orders=6), blind.predict(["CaTiO3"])
     assert np.allclose(same[0]["prediction"], same[1]["prediction"], rtol=1e-5)
+
+
+def test_files_that_do_not_fit_the_library(tmp_path):
+    path = tmp_path / "m"
+    make().save(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file(state | {"new.weight": torch.zeros(1)}, path, metadata=metadata)
+    with pytest.raises(ValueError, match=r"cannot be built here.*new\.weight"):
+        Predictor.load(path)
+    save_file(state, path, metadata={"predictor": "[]"})
+    with pytest.raises(ValueError, match="holds no predictor"):
+        Predictor.load(path)
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(OSError, match="cannot be written"):
+        make().save(tmp_path / "no folder" / "m")

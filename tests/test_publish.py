@@ -59,6 +59,7 @@ def test_publishing_changes_every_address(copy):
         assert "some-school/materials-book" in owners(text)
         assert not owners(text) & owners(notebooks.repository_url())
     assert "https://some-school.github.io/materials-book/" in done.stdout
+    assert "&& cd materials-book\n" in (copy / "README.md").read_text("utf-8")
 
 
 def test_publishing_twice_changes_nothing_more(copy):

@@ -175,3 +175,28 @@ def test_chemical_systems_stay_together():
     assert len(task.test) == pytest.approx(0.1 * len(table), rel=0.15)
     loose = make_task(table, "mine")
     assert loose.data_hash != task.data_hash
+
+
+def test_tables_put_together_lose_no_row():
+    """Two tables below each other have each label twice."""
+    first = pd.DataFrame({"formula": ["NaCl", "Xy"], "target": [1.0, 2.0]})
+    second = pd.DataFrame({"formula": ["NaCl", "LiF"], "target": [9.0, 2.0]})
+    good, bad = check_rows(pd.concat([first, second]), target="target")
+    assert good["formula"].tolist() == ["NaCl", "NaCl", "LiF"]
+    assert bad[["row", "formula"]].to_numpy().tolist() == [[1, "Xy"]]
+    merged, differ = merge_duplicates(good, 1)
+    assert merged["formula"].tolist() == ["LiF"]
+    assert differ["formula"].tolist() == ["NaCl", "NaCl"]
+    assert differ["reason"].tolist() == ["2 rows of this composition say 1 to 9"] * 2
+
+
+def test_classes_as_spreadsheets_write_them():
+    targets = ["TRUE", "false", "True", "FALSE", "1", "0", "", "yes"]
+    table = pd.DataFrame({"formula": FORMULAS[:8], "target": targets})
+    good, bad = check_rows(table, target="target", classes=True)
+    assert good["target"].tolist() == [1, 0, 1, 0, 1, 0]
+    assert bad["row"].tolist() == [6, 7]
+    good, _ = check_rows(
+        table.assign(target=[True, False] * 4), "formula", "target", True
+    )
+    assert good["target"].tolist() == [1, 0] * 4

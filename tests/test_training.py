@@ -331,3 +331,37 @@ def test_progress_bar_on_demand(task, capsys):
 def test_tree_refuses_what_it_cannot_write(tmp_path):
     with pytest.raises(TypeError, match="set"):
         save_tree(tmp_path / "x", {"a": {1, 2}})
+
+
+@pytest.mark.parametrize("change", [{"encoding": "sin"}, {"d": 8}])
+def test_resume_refuses_another_network(task, tmp_path, change):
+    path = tmp_path / "run.safetensors"
+    fit(build_model("lstm", SMALL), task, recipe(epochs=1), checkpoint=path)
+    other = build_model("lstm", dataclasses.replace(SMALL, **change))
+    with pytest.raises(ValueError, match="another network"):
+        fit(other, task, recipe(epochs=1), checkpoint=path)
+
+
+def test_strong_jitter_leaves_fractions(task):
+    rows = pd.DataFrame({"formula": ["Si"] * 3000, "target": np.linspace(0, 1, 3000)})
+    pure = dataclasses.replace(task, train=rows)
+    trainer = Trainer(build_model("lstm", SMALL), pure, recipe(jitter=0.5))
+    for _ in range(5):
+        fractions = trainer.select(torch.arange(3000)).fractions
+        assert torch.equal(fractions, torch.ones(3000, 1))
+
+
+def test_validation_is_looked_at_when_asked_and_at_the_end(task):
+    history = fit(build_model("lstm", SMALL), task, recipe(epochs=21, eval_every=99))
+    seen = history.history.dropna(subset="val_error")["epoch"]
+    assert seen.tolist() == [21]
+
+
+def test_an_interruption_in_the_first_epoch_has_a_history(task, monkeypatch):
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "run_epoch", interrupt)
+    history = fit(build_model("lstm", SMALL), task, recipe()).history
+    assert history.empty
+    assert "val_error" in history

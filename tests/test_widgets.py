@@ -159,7 +159,9 @@ def typed(found, text):
 def test_a_live_kernel_draws_what_is_typed(name, good, bad):
     found = EXPLORERS[name]()
     assert f'alt="The figure for {good}' in typed(found, good)
+    before = plt.get_fignums()
     answer = typed(found, bad)
+    assert plt.get_fignums() == before  # no empty figure is left behind
     assert answer.startswith("<p>")
     assert bad in answer
     assert typed(found, " ") == ""

@@ -17,6 +17,7 @@ import sys
 from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
 import nbformat
@@ -95,7 +96,11 @@ def run_cells(path: Path, again: bool = True) -> ExecutionResult:
 
 
 def _run(path: Path) -> tuple[Path, nbformat.NotebookNode, dict[str, float], str]:
-    result = run_cells(path)
+    try:
+        result = run_cells(path)
+    except RuntimeError:  # its kernel died twice
+        nothing = {"execution_seconds": 0.0, "peak_memory_mb": 0.0}
+        return path, nbformat.read(path, as_version=4), nothing, format_exc()
     # The kernel was this process's only child.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024  # bytes

@@ -38,11 +38,12 @@ def publish_to(url: str) -> list[Path]:
     return changed + rewrite_setup_cells()
 
 
-def _addresses() -> tuple[str, str, str]:
-    """How the repository, its site and its notebooks in Colab are addressed."""
+def _addresses() -> tuple[str, ...]:
+    """How the repository, its site, its notebooks in Colab and its clone are named."""
     slug = repository_url().removeprefix("https://github.com/")
     colab = f"colab.research.google.com/github/{slug}/"
-    return f"github.com/{slug}", site_url().rstrip("/"), colab
+    clone = f"&& cd {slug.rpartition('/')[2]}"
+    return f"github.com/{slug}", site_url().rstrip("/"), colab, clone
 
 
 def _replace(path: Path, pairs: dict[str, str]) -> list[Path]:
