@@ -84,10 +84,11 @@ def _data_lines(task: Task) -> list[str]:
     target = task.train["target"]
     low, middle, high = np.quantile(target, [0.05, 0.5, 0.95])
     sizes = encode(task.train["formula"]).n_elements
+    unit = unit_behind(task)
     return [
         f"- {len(task.train)} rows for training, {len(task.val)} for validation, "
         f"{len(task.test)} for the test.",
-        f"- Target: {middle:.4g}{_unit(task)} in the middle; nine in ten lie between "
+        f"- Target: {middle:.4g}{unit} in the middle; nine in ten lie between "
         f"{low:.4g} and {high:.4g}; all between {target.min():.4g} and "
         f"{target.max():.4g}.",
         f"- Formulas of {int(sizes.min())} to {int(sizes.max())} elements.",
@@ -97,15 +98,16 @@ def _data_lines(task: Task) -> list[str]:
 
 def _error_lines(predictor: Predictor, task: Task, level: float) -> list[str]:
     lines, table = [], error_table(predictor, task, level)
+    unit = unit_behind(task)
     for name, row in table.iterrows():
         line = (
-            f"- {name}: {task.metric} {row['error']:.4g}{_unit(task)}; the mean of the "
+            f"- {name}: {task.metric} {row['error']:.4g}{unit}; the mean of the "
             f"training targets makes {row['mean_baseline']:.4g}."
         )
         if "covered" in row:
             line += (
                 f" Intervals of {level:.0%} hold {row['covered']:.1%} of the values; "
-                f"they are {row['width']:.4g}{_unit(task)} wide on average."
+                f"they are {row['width']:.4g}{unit} wide on average."
             )
         lines.append(line)
     if predictor.calibration is not None:
@@ -136,7 +138,7 @@ def _limit_lines(predictor: Predictor, task: Task) -> list[str]:
                 error = score("mae", truth, found[part])
                 lines.append(
                     f"- Test compositions {name} the training set: {part.sum()}, "
-                    f"mae {error:.4g}{_unit(task)}."
+                    f"mae {error:.4g}{unit_behind(task)}."
                 )
     return lines
 
@@ -152,7 +154,7 @@ def _recipe_lines(predictor: Predictor) -> list[str]:
     ]
 
 
-def _unit(task: Task) -> str:
+def unit_behind(task: Task) -> str:
     """The unit behind a number; an area under a curve and a plain number have none."""
     bare = task.unit in ("", "1") or task.metric == "rocauc"
     return "" if bare else f" {task.unit}"

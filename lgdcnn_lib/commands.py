@@ -26,7 +26,7 @@ def train(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from lgdcnn_lib import parallel
-    from lgdcnn_lib.card import error_table, model_card
+    from lgdcnn_lib.card import error_table, model_card, unit_behind
     from lgdcnn_lib.models import ModelConfig, build_model
     from lgdcnn_lib.training import TrainConfig, fit
 
@@ -41,9 +41,8 @@ def train(options: argparse.Namespace) -> None:
     if parallel.rank():
         return  # the first process reports for all
     run.predictor.save(options.out)
-    unit = "" if task.unit == "1" else f" {task.unit}"
     for name, row in error_table(run.predictor, task).iterrows():
-        error = f"{task.metric} {row['error']:.4g}{unit}"
+        error = f"{task.metric} {row['error']:.4g}{unit_behind(task)}"
         print(f"{name}: {error}, {row['rows']:.0f} rows")
     card = _beside(options.out, ".md")
     card.write_text(model_card(run.predictor, task), encoding="utf-8")
@@ -82,7 +81,7 @@ def predict(options: argparse.Namespace) -> None:
     from lgdcnn_lib.tables import check_rows
 
     if options.out is not None:
-        _check_out(options.out, Path(options.formulas[0]))
+        _check_out(options.out)
     predictor = Predictor.load(options.model)
     table = _asked(options)
     good, rejects = check_rows(table, options.formula)
@@ -100,8 +99,9 @@ def predict(options: argparse.Namespace) -> None:
         print(f"{len(good)} predicted{unit}", file=sys.stderr)
     else:
         table.to_csv(options.out, index=False)
-        _write_rejects(rejects, options.out)
         print(f"wrote {options.out} ({len(good)} predicted{unit})")
+        if len(rejects):
+            print(f"{len(rejects)} not: see their column reason", file=sys.stderr)
     if good.empty:
         raise ValueError("no formula could be read; the reasons stand beside them")
 

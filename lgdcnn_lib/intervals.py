@@ -45,7 +45,7 @@ def conformal_quantile(scores: npt.ArrayLike, level: float) -> float:
     ValueError
         When ``level`` is not between 0 and 1, or n is too small for it.
     """
-    needed = rows_needed(level)
+    needed = rows_needed(level)  # refuses a level outside 0 to 1
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
     k = ceil(round((len(ordered) + 1) * level, 9))  # 0.7 * 10 is a little over 7
     if k > len(ordered):

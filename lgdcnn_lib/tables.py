@@ -90,7 +90,7 @@ def check_rows(
         given = table[target]
         if classes:  # "TRUE" is what spreadsheets write
             words = given.astype(str).str.lower()
-            given = given.mask(words == "true", 1).mask(words == "false", 0)
+            given = words.replace({"true": "1", "false": "0"})
         good[target] = pd.to_numeric(given, errors="coerce").astype(float)
         usable = good[target].isin([0, 1]) if classes else np.isfinite(good[target])
         wanted = "neither 0 nor 1" if classes else "not a finite number"

@@ -268,6 +268,7 @@ class Trainer:
 
     @property
     def _network(self) -> list[Any]:
+        """Stages and settings: weights of the same shapes may belong to another."""
         return [list(self.model.variant.stages), asdict(self.model.config)]
 
     def state(self) -> dict[str, Any]:

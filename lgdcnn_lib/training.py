@@ -33,7 +33,7 @@ class Run:
     Attributes
     ----------
     history : DataFrame
-        A row an epoch, with the columns `HISTORY`.
+        A row an epoch: epoch, lr, train_loss, val_error, seconds.
     predictor : Predictor
     """
 

@@ -82,7 +82,7 @@ def layer_explorer(source: Any, formula: str) -> Explorer:
 
 def _all_layers(source: Any, formula: str, names: Sequence[str]) -> Axes:
     """Draw a compound's matrices in all layers side by side."""
-    found = [_matrix(source, formula, layer) for layer in names]  # or an error
+    found = [_matrix(source, formula, layer) for layer in names]
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     options: dict[str, Any] = {"layout": "constrained", "squeeze": False}

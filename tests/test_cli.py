@@ -78,7 +78,8 @@ def test_predict_keeps_every_row_in_order(tmp_path, model_file, capsys):
     expected = Predictor.load(model_file).predict(["Fe2O3", "NaCl"])["prediction"]
     found = table["prediction"][[0, 2]].astype(float)
     assert np.allclose(found, expected, rtol=1e-6)
-    assert (tmp_path / "out.rejects.csv").exists()
+    assert "1 not: see their column reason" in capsys.readouterr().err
+    assert list(tmp_path.glob("*.rejects.csv")) == []  # those of a training stay alone
 
 
 def test_ten_thousand_formulas_in_seconds(tmp_path):

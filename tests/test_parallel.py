@@ -57,6 +57,7 @@ def test_two_processes_equal_one(tmp_path):
     results = sorted(queue.get(timeout=240) for _ in jobs)
     for job in jobs:
         job.join()
+    assert checkpoint.exists()
     alone = train()
     assert [rank for rank, *_ in results] == [0, 1]
     for _, losses, weights in results:
