@@ -17,6 +17,7 @@ FLOORS = (
     {"recipe", "graphs", "parallel", "transfer"},
     {"trainer"},
     {"training"},
+    {"shipped"},
     {"environments"},
     {"capture"},
     {"cecv", "inside"},

@@ -1,6 +1,6 @@
 """Train the networks whose layers the book looks into, and count what they see.
 
-    python tools/cecv_study.py checkpoints     # the nine variants, kept as files
+    python tools/cecv_study.py checkpoints     # the nine of `shipped`, kept as files
     python tools/cecv_study.py controls        # seeds, width, kernel, padding, data, …
     python tools/cecv_study.py design          # fusion in steps, and roads not taken
     python tools/cecv_study.py nulls           # untrained networks and bare vectors
@@ -34,6 +34,7 @@ from lgdcnn_lib.composition import encode
 from lgdcnn_lib.elements import ATOMIC_NUMBERS, data_dir, element_table
 from lgdcnn_lib.models import CompositionModel, ModelConfig, build_model
 from lgdcnn_lib.provenance import provenance, start_process
+from lgdcnn_lib.shipped import SHIPPED
 from lgdcnn_lib.training import TrainConfig, Trainer
 
 RUNS = data_dir() / "results/cecv_runs.csv"
@@ -69,20 +70,14 @@ class Study:
     every: bool = False  # counts of all elements, at the end
 
 
-VARIANTS = (
-    "lstm", "dcnn", "lg_dcnn", "transformer", "gru", "dcnn_k1", "l_dcnn", "l_att_dcnn",
-    "lg_dcnn_v1",
-)  # fmt: skip
-
-
 def checkpoints() -> list[Study]:
-    """The nine variants: one recipe, one budget."""
-    return [Study(f"{name}-main", name, keep=True, every=True) for name in VARIANTS]
+    """The nine that are shipped: one recipe, one budget."""
+    return [Study(f"{name}-main", name, keep=True, every=True) for name in SHIPPED]
 
 
 def design() -> list[Study]:
     """L-G-DCNN in three steps, and roads not taken: 3 seeds, 2 small data sets."""
-    networks = {name: (name, WIDTH) for name in VARIANTS if name != "dcnn_k1"}
+    networks = {name: (name, WIDTH) for name in SHIPPED if name != "dcnn_k1"}
     networks["dcnn>lstm"] = ("dcnn>lstm", WIDTH)
     networks["gru>dcnn"] = ("gru>dcnn", WIDTH)
     networks["transformer>dcnn"] = ("transformer>dcnn", WIDTH)
@@ -240,7 +235,7 @@ def nulls() -> None:
     """Count in untrained networks (5 seeds) and in bare element vectors."""
     formulas = load_benchmark("CritExam__Ef").test["formula"].tolist()
     rows: list[dict[str, Any]] = []
-    for name in VARIANTS:
+    for name in SHIPPED:
         for seed in range(5):
             model = build_model(name, ModelConfig(d=128), seed=seed)
             rows += counts(f"{name}-untrained{seed}", 0, model, formulas, False)
