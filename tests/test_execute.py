@@ -1,4 +1,4 @@
-"""A kernel that dies gets one more try, and no third; other chapters go on."""
+"""How chapters are run: kernels that die, and what makes a result stale."""
 
 import nbformat
 import pytest
@@ -38,3 +38,25 @@ def test_a_kernel_that_dies_twice_fails_its_chapter_only(tmp_path, monkeypatch):
     found, notebook, cost, error = execute._run(path)
     assert (found, notebook.cells, cost["execution_seconds"]) == (path, [], 0)
     assert "Kernel died" in error
+
+
+def test_a_cell_has_a_limit_but_in_full_mode(monkeypatch):
+    monkeypatch.delenv("LGDCNN_FULL", raising=False)
+    assert 0 < execute.timeout() < 3600
+    monkeypatch.setenv("LGDCNN_FULL", "1")
+    assert execute.timeout() == -1  # nbclient: none
+
+
+def test_results_go_stale_with_the_data_but_not_with_what_full_makes(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(execute, "ROOT", tmp_path)
+    for name in ("results", "retrained"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+
+    digest = execute._data_digest.__wrapped__  # without its cache
+    before = digest()
+    (tmp_path / "data/retrained/lstm.safetensors").write_text("weights")
+    assert digest() == before
+    (tmp_path / "data/results/main.csv").write_text("a row")
+    assert digest() != before

@@ -31,10 +31,16 @@ from notebooks import ROOT, chapters
 
 CACHE = ROOT / "_build" / ".jupyter_cache"
 DOCTREES = ROOT / "_build" / ".doctrees"
+MADE = {"__pycache__", "retrained"}  # folders of data/ that follow from the rest
 
 
 def timeout() -> int:
-    """Seconds that one cell may take, as the book's settings say."""
+    """Seconds that one cell may take, as the book's settings say; -1 for no limit.
+
+    In FULL mode a cell may train nine networks.
+    """
+    if os.environ.get("LGDCNN_FULL") == "1":
+        return -1
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     return int(config["execute"]["timeout"])
 
@@ -43,7 +49,7 @@ def timeout() -> int:
 def _data_digest() -> str:
     digest = hashlib.sha256()
     for path in sorted((ROOT / "data").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and not MADE.intersection(path.parts):
             digest.update(path.relative_to(ROOT).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
