@@ -112,7 +112,7 @@ class Task:
             if missing:
                 raise ValueError(f"{self.name}, {split}: no column {sorted(missing)}")
 
-    @cached_property
+    @property
     def data_hash(self) -> str:
         """SHA-256 of the formulas and targets of the three splits, in order."""
         digest = hashlib.sha256()
@@ -199,7 +199,7 @@ def score(metric: str, truth: ArrayLike, prediction: ArrayLike) -> float:
     metric
         ``"mae"``: mean absolute error, in the task's unit; smaller is better.
         ``"rocauc"``: area under the receiver operating characteristic; 0.5 is chance,
-        1 is perfect.
+        1 is perfect, and NaN says that the truth holds one class only.
     truth, prediction
         Arrays (N,). For ``"rocauc"``: classes 0 and 1, and numbers that rank them.
 
@@ -239,7 +239,14 @@ def fold_rows(
         Sorted row numbers; together they are 0 to N - 1, each once. The test rows are
         the official ones. A tenth of the others, drawn with a seed made of the official
         one and the fold, is for validation.
+
+    Raises
+    ------
+    ValueError
+        For another fold or metric, or fewer rows than folds.
     """
+    if fold not in range(N_FOLDS) or metric not in ("mae", "rocauc"):
+        raise ValueError(f"no fold {fold!r} for the metric {metric!r}")
     kind = StratifiedKFold if metric == "rocauc" else KFold
     splitter = kind(N_FOLDS, shuffle=True, random_state=FOLD_SEED)
     parts = list(splitter.split(np.zeros(len(targets)), targets))

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+import numpy as np
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -22,6 +23,8 @@ def _strip(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"dict": [[k, _strip(v, tensors)] for k, v in value.items()]}
     if isinstance(value, (list, tuple)):
         return {"list": [_strip(v, tensors) for v in value]}
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return {"value": value}
     raise TypeError(f"cannot save a {type(value).__name__}")
@@ -45,17 +48,32 @@ def save_tree(path: str | Path, tree: Any) -> None:
     ------
     TypeError
         For a value of another type.
+    OSError
+        When the file cannot be written.
     """
     tensors: dict[str, Tensor] = {}
     structure = _strip(tree, tensors)
     temporary = f"{path}.partial"
-    save_file(tensors, temporary, metadata={"tree": json.dumps(structure)})
+    try:
+        save_file(tensors, temporary, metadata={"tree": json.dumps(structure)})
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
     os.replace(temporary, path)
 
 
 def load_tree(path: str | Path) -> Any:
-    """Read what ``save_tree`` wrote; tuples come back as lists."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        structure = json.loads(file.metadata()["tree"])
+    """Read what ``save_tree`` wrote; tuples come back as lists.
+
+    Raises
+    ------
+    ValueError
+        For a file that ``save_tree`` did not write.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            structure = json.loads((file.metadata() or {})["tree"])
+            # Copies: a view of the file breaks when somebody replaces the file.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"{path} was not written by save_tree: {error}") from error
     return _restore(structure, tensors)

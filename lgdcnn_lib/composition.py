@@ -72,7 +72,7 @@ class CompositionBatch:
         rows = torch.arange(len(self))[index].reshape(-1)
         here = rows.to(self.mask.device)
         return CompositionBatch(
-            tuple(self.formulas[row] for row in rows.tolist()),
+            tuple(self.formulas[row] for row in rows.tolist() if self.formulas),
             self.atomic_numbers[here],
             self.fractions[here],
             self.mask[here],

@@ -68,6 +68,7 @@ class ElementTable:
         Array (119, k), float32. Row z belongs to atomic number z; row 0 is zero.
     missing
         Symbols that the source lacks; their rows are the mean of the elements it has.
+        Single values that it lacks are the mean of their column.
     info
         Source, licence and citation; one for each joined table.
     """
@@ -207,9 +208,10 @@ def element_table(name: str) -> ElementTable:
     ----------
     name
         A key of `ELEMENT_TABLES`, or several joined by ``+``, such as
-        ``"mat2vec+magpie"``. A single table is returned as published. Joined tables
-        are standardised first, each column to mean 0 and standard deviation 1 over the
-        elements that its source has. Each table is then divided by the square root of
+        ``"mat2vec+magpie"``. A single table is returned as published, with its gaps
+        filled (`ElementTable.missing`). Joined tables are standardised
+        first, each column to mean 0 and standard deviation 1 over the elements that its
+        source has. Each table is then divided by the square root of
         its dimension, so that all have the same weight however wide they are, and the
         whole is multiplied so that its mean square is 1 over those elements.
 
@@ -240,7 +242,6 @@ def element_table(name: str) -> ElementTable:
     return ElementTable(name, vectors, missing, tuple(ELEMENT_TABLES[n] for n in names))
 
 
-@cache
 def element_properties() -> pd.DataFrame:
     """Return properties of the 118 elements for plots and axes.
 
@@ -252,6 +253,11 @@ def element_properties() -> pd.DataFrame:
         ``atomic_mass`` (u), ``electronegativity`` (Pauling), ``atomic_radius``
         (angstrom), ``mendeleev_number``. Unknown values are NaN. Source: pymatgen.
     """
+    return _properties().copy()  # yours to change
+
+
+@cache
+def _properties() -> pd.DataFrame:
     path = data_dir() / "elements" / "properties.csv"
     frame: pd.DataFrame = pd.read_csv(
         path, index_col=0, keep_default_na=False, na_values=[""], comment="#"

@@ -153,6 +153,8 @@ def _without_space(formula: str) -> str:
     text = _CAGE.sub("", formula.strip().translate(_SUBSCRIPTS))
     if re.search(r"[\d.]\s+[\d.]|\s[a-z]", text):
         raise FormulaError(formula, "a blank inside a symbol or a number")
+    if re.search(rf"[A-Za-z)\]}}]\s+\d[\d.]*\s*{_ADDED}$", text, re.ASCII):
+        raise FormulaError(formula, "a blank before added molecules: write a ·")
     text = re.sub(r"\s+", "", text)
     if not text:
         raise FormulaError(formula, "empty formula")

@@ -88,12 +88,17 @@ class Calibration:
         Raises
         ------
         ValueError
-            When there is no row, or one is not a number.
+            When there is no row, or one is not a finite number.
         """
         residual = np.abs(np.asarray(target, float) - np.asarray(prediction, float))
         scores = residual / np.asarray(std, float) ** exponent
-        if not len(scores) or np.isnan(scores).any():
+        if not len(scores):
             raise ValueError("calibration needs rows, and a number in each of them")
+        for row in np.flatnonzero(~np.isfinite(scores))[:1]:
+            raise ValueError(
+                f"row {row}: calibration needs a number in each row, and its error is "
+                f"{scores[row]}"
+            )
         return cls(np.sort(scores).astype(np.float32), exponent, orders)
 
     def half_width(self, std: npt.ArrayLike, level: float) -> FloatArray:

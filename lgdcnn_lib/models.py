@@ -302,9 +302,9 @@ def build_model(
     Raises
     ------
     KeyError
-        For an unknown name.
+        For an unknown name or element table.
     ValueError
-        For a setting that the network does not use.
+        For a stage that is unknown or comes twice, or a setting that is not used.
     """
     if isinstance(name, str):
         if name not in MODELS:
@@ -316,5 +316,5 @@ def build_model(
     assert config.element_table is not None
     vectors = torch.tensor(element_table(config.element_table).vectors)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(int(seed))  # torch.manual_seed: GPUs too
         return CompositionModel(variant, config, vectors)

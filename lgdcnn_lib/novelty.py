@@ -39,7 +39,7 @@ def cumulated_fractions(formulas: Iterable[str]) -> FloatArray:
 
     Returns
     -------
-    (N, 118) float32
+    (N, 118) float64
         Ascending rows that end at 1. All atoms of one formula one place further along
         the line are at distance 1 from it; half of the atoms at half of that.
 
@@ -80,8 +80,13 @@ def novelty(
     FormulaError
         For a formula that cannot be read.
     ValueError
-        When fewer than two different compositions are known.
+        When fewer than two different compositions are known, or ``share`` is not
+        between 0 and 1.
+    TypeError
+        For one text instead of a list of them.
     """
+    if isinstance(formulas, str) or isinstance(known, str):
+        raise TypeError("novelty takes lists of formulas: write [formula]")
     formulas, known = list(formulas), list(known)
     places = cumulated_fractions(known)
     every = max(1, len(places) // _SAMPLE)

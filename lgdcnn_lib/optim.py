@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
+MAX_WEIGHT_NORM = 10.0  # as published
+
 
 class Lamb(Optimizer):
     """Adam's step, rescaled for each tensor by ``|weights| / |step|``.
@@ -30,7 +32,6 @@ class Lamb(Optimizer):
     eps : float
     weight_decay : float
         Added to the step, before the rescaling.
-    max_weight_norm : float
     """
 
     def __init__(
@@ -40,7 +41,6 @@ class Lamb(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
         weight_decay: float = 0.0,
-        max_weight_norm: float = 10.0,
     ) -> None:
         super().__init__(
             params,
@@ -49,7 +49,6 @@ class Lamb(Optimizer):
                 "betas": betas,
                 "eps": eps,
                 "weight_decay": weight_decay,
-                "max_weight_norm": max_weight_norm,
             },
         )
 
@@ -73,7 +72,7 @@ class Lamb(Optimizer):
         m.lerp_(p.grad, 1 - beta1)
         v.mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
         step = m / (v.sqrt() + group["eps"]) + group["weight_decay"] * p
-        weight_norm = p.norm().clamp(max=group["max_weight_norm"])
+        weight_norm = p.norm().clamp(max=MAX_WEIGHT_NORM)
         step_norm = step.norm()
         trust = torch.where(
             (weight_norm > 0) & (step_norm > 0),
@@ -134,6 +133,7 @@ class CycleAveraging:
 
     At the end of a cycle the running average takes the new weights in when their
     validation error is below the best so far; ``patience`` refusals end the training.
+    Without a validation error (NaN) it takes every cycle in.
 
     Parameters
     ----------

@@ -40,8 +40,8 @@ class Scaler:
     @classmethod
     def of(cls, y: np.ndarray) -> Scaler:
         """Fit on the training targets (n,). A constant target keeps std 1."""
-        std = float(np.std(y))
-        return cls(float(np.mean(y)), std if std > 0 else 1.0)
+        # Rounding leaves 1e-17 for the std of equal numbers.
+        return cls(float(np.mean(y)), float(np.std(y)) if np.ptp(y) > 0 else 1.0)
 
 
 def batches_by_count(n_elements: Tensor, batch_size: int) -> list[Tensor]:
@@ -72,10 +72,10 @@ def run_model(
     ModelOutput
         mean (N,) and log_std (N,), standardised units, on the CPU, in row order.
     """
+    counts = batch.n_elements
     if model.config.padding == "published":  # its answers depend on the padding
-        chunks = list(torch.arange(len(batch)).split(batch_size))
-    else:
-        chunks = batches_by_count(batch.n_elements, batch_size)
+        counts = torch.zeros_like(counts)  # one group: the rows as they stand
+    chunks = batches_by_count(counts, batch_size)
     device = next(model.parameters()).device
     mean, log_std = torch.empty(len(batch)), torch.empty(len(batch))
     training = model.training
@@ -150,6 +150,8 @@ class Predictor:
             When an interval is asked of a classifier, or of a predictor that was not
             calibrated, or not with as many ``orders`` or enough rows; for ``orders``
             below 0.
+        TypeError
+            For one text instead of a list of them.
         """
         if orders < 0:
             raise ValueError(f"orders={orders}; must be 0 or more")
@@ -241,6 +243,8 @@ class Predictor:
         ------
         OSError
             When the file cannot be written.
+        TypeError
+            When ``info`` holds what JSON cannot.
         """
         header = {
             "format": FORMAT,
@@ -263,13 +267,14 @@ class Predictor:
             settings = asdict(self.calibration)
             state[SCORES] = torch.from_numpy(settings.pop("scores"))
             header["calibration"] = settings
+        text = json.dumps(header, default=np.generic.item)  # seeds may be np.int64
         try:
-            save_file(state, path, metadata={"predictor": json.dumps(header)})
+            save_file(state, path, metadata={"predictor": text})
         except SafetensorError as error:
             raise OSError(f"{path} cannot be written: {error}") from error
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "cpu") -> Predictor:
+    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> Predictor:
         """Read a predictor that ``save`` wrote.
 
         Raises
@@ -282,22 +287,25 @@ class Predictor:
         if not Path(path).is_file():
             raise FileNotFoundError(f"no predictor file at {path}")
         try:
-            with safe_open(path, framework="pt", device=device) as file:
+            with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                # Copies: a view of the file breaks when somebody replaces the file.
+                state = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise ValueError(f"{path} is no safetensors file: {error}") from error
         header = _checked_header(metadata, path)
         try:
-            return _build(header, state, device)
+            predictor = _build(header, state)
         except (KeyError, TypeError, RuntimeError) as error:  # of a newer library
             raise ValueError(f"{path} cannot be built here: {error!r}") from error
+        predictor.model.to(device)
+        return predictor
 
 
-def _build(header: dict[str, Any], state: dict[str, Tensor], device: str) -> Predictor:
+def _build(header: dict[str, Any], state: dict[str, Tensor]) -> Predictor:
     calibration = None
     if settings := header.get("calibration"):  # older files have none
-        scores = state.pop(SCORES).cpu().numpy()
+        scores = state.pop(SCORES).numpy()
         calibration = Calibration(scores, **settings)
     variant = Variant(**header["variant"])
     variant = Variant(tuple(variant.stages), variant.summary, variant.defaults)
@@ -307,7 +315,7 @@ def _build(header: dict[str, Any], state: dict[str, Tensor], device: str) -> Pre
         )
     model.load_state_dict(state)
     return Predictor(
-        model.to(device),
+        model,
         Scaler(**header["scaler"]),
         header["metric"],
         header["unit"],

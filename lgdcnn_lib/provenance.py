@@ -19,6 +19,8 @@ import lgdcnn_lib
 def provenance() -> dict[str, str]:
     """Commit, date, hardware, versions and command of this process.
 
+    The hardware is the best that torch sees, not what a training was told to use.
+
     In an exported tree, which has no repository, set ``$GIT_COMMIT``.
     """
     return {
@@ -54,6 +56,8 @@ def start_process() -> None:
 
 def _hardware() -> str:
     threads = torch.get_num_threads()
+    if torch.backends.mps.is_available():
+        return f"mps, {_processor()}"
     if not torch.cuda.is_available():
         return f"cpu, {threads} thread(s), {_processor()}"
     precision = torch.get_float32_matmul_precision()

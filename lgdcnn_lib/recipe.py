@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lgdcnn_lib.composition import CompositionBatch
+from lgdcnn_lib.benchmarks import Task
+from lgdcnn_lib.composition import CompositionBatch, FormulaError, Order, encode
 from lgdcnn_lib.models import ModelOutput
 from lgdcnn_lib.optim import Lamb, Lookahead, one_cycle, triangular
 
@@ -139,7 +141,13 @@ class TrainConfig:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """CUDA if there is one, else Apple's MPS, else the CPU; or the device named."""
+    """CUDA if there is one, else Apple's MPS, else the CPU; or the device named.
+
+    Raises
+    ------
+    RuntimeError
+        For a device that torch does not know.
+    """
     if name != "auto":
         return torch.device(name)
     if torch.cuda.is_available():
@@ -209,3 +217,30 @@ def average_duplicates(
     means = sums / np.bincount(inverse.ravel())
     order = np.argsort(first)
     return batch[torch.from_numpy(first[order])], means[order]
+
+
+def encode_split(name: str, rows: pd.DataFrame, order: Order) -> CompositionBatch:
+    """Encode the formulas of a split; an error names it."""
+    try:
+        return encode(rows["formula"], order=order)
+    except FormulaError as error:
+        reason = f"{error.reason} (in the {name} table)"
+        raise FormulaError(error.formula, reason, error.row) from None
+
+
+def check_targets(task: Task) -> None:
+    """Refuse targets that cannot teach, and a split that has none; `Trainer` says."""
+    classify = task.metric == "rocauc"
+    wanted = "a class, 0 or 1" if classify else "a finite number"
+    for name, rows in (("train", task.train), ("val", task.val)):
+        target = pd.to_numeric(rows["target"], errors="coerce").to_numpy(float)
+        good = np.isin(target, [0, 1]) if classify else np.isfinite(target)
+        for row in np.flatnonzero(~good)[:1]:
+            raise ValueError(
+                f"{name} row {row}, {rows['formula'].iloc[row]}: the target "
+                f"{rows['target'].iloc[row]} is not {wanted}"
+            )
+        if classify and len(set(target)) == 1:
+            raise ValueError(f"the {name} split of {task.name} holds one class only")
+    if task.train.empty:
+        raise ValueError(f"the train split of {task.name} is empty")

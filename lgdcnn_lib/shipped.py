@@ -38,8 +38,8 @@ def shipped(name: str, retrain: bool = False, device: str = "cpu") -> Predictor:
     Returns
     -------
     Predictor
-        ``info`` says how it was made, and its errors ``"val_mae"`` and ``"test_mae"``
-        (eV/atom).
+        ``info`` says how it was made, and as text its errors ``"val_mae"`` and
+        ``"test_mae"`` (eV/atom).
 
     Raises
     ------

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lgdcnn_lib import parallel
 from lgdcnn_lib.benchmarks import Task, score
-from lgdcnn_lib.composition import CompositionBatch, encode, shuffle_elements
+from lgdcnn_lib.composition import CompositionBatch, shuffle_elements
 from lgdcnn_lib.graphs import GraphedStep, Step
 from lgdcnn_lib.models import CompositionModel, ModelOutput
 from lgdcnn_lib.optim import CycleAveraging
@@ -28,8 +27,10 @@ from lgdcnn_lib.recipe import (
     TrainConfig,
     average_duplicates,
     beta_weights,
+    check_targets,
     compounds_per_batch,
     cross_entropy,
+    encode_split,
     make_optimizer,
     make_schedule,
     pick_device,
@@ -53,9 +54,10 @@ class Trainer:
     Raises
     ------
     FormulaError
-        For a formula that cannot be read.
+        For a formula that cannot be read, naming its table.
     ValueError
-        For a target that is not a finite number, naming its row and formula.
+        For a target that is not a finite number, or not 0 or 1 for a classifier, naming
+        its row and formula; for an empty training set, or a split of one class.
     """
 
     def __init__(
@@ -64,13 +66,14 @@ class Trainer:
         self.model, self.task, self.config = model, task, config
         self.device = pick_device(config.device)
         model.to(self.device)
-        _check_targets(task)
+        check_targets(task)
+        self.data_hash = task.data_hash  # of what is read now
         order = model.config.order
-        batch = encode(task.train["formula"], order=order)
+        batch = encode_split("train", task.train, order)
         target = task.train["target"].to_numpy(float)
         if config.average_duplicates:
             batch, target = average_duplicates(batch, target)
-        self.val = encode(task.val["formula"], order=order)
+        self.val = encode_split("val", task.val, order)
         self.val_target = task.val["target"].to_numpy(float)
         self.classify = task.metric == "rocauc"
         self.scaler = Scaler() if self.classify else Scaler.of(target)
@@ -79,7 +82,7 @@ class Trainer:
         scaled = (target - self.scaler.mean) / self.scaler.std
         self.target = torch.tensor(scaled, dtype=torch.float32, device=self.device)
         self.batch_size = compounds_per_batch(config.batch_size, len(target))
-        self.generator = torch.Generator().manual_seed(config.seed)
+        self.generator = torch.Generator().manual_seed(int(config.seed))
         self.optimizer = make_optimizer(model, config)
         steps = len(self.batches(torch.Generator().manual_seed(0)))
         self.schedule = make_schedule(self.optimizer, config, steps)
@@ -215,7 +218,7 @@ class Trainer:
         info = {
             "task": self.task.name,
             "fold": self.task.fold,
-            "data_hash": self.task.data_hash,
+            "data_hash": self.data_hash,
             "train_config": asdict(self.config),
             "epochs": len(self.history),
         }
@@ -276,7 +279,7 @@ class Trainer:
         return {
             "network": self._network,
             "config": asdict(self.config),
-            "data_hash": self.task.data_hash,
+            "data_hash": self.data_hash,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -287,6 +290,16 @@ class Trainer:
             "best": self.best,
             "stopped": self.stopped,
         }
+
+    def _here(self, optimizer: dict[str, Any]) -> dict[str, Any]:
+        """The state of AdamW as this device wants it: it may come from another."""
+        gpu = self.device.type == "cuda"
+        groups = optimizer.get("param_groups", [])
+        for group in (group for group in groups if "capturable" in group):
+            lr = float(group["lr"])
+            group["lr"] = torch.tensor(lr, device=self.device) if gpu else lr
+            group["capturable"] = gpu  # torch then moves the counts of steps, too
+        return optimizer
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from ``state``.
@@ -299,17 +312,14 @@ class Trainer:
         for key, mine in (
             ("network", self._network),
             ("config", asdict(self.config)),
-            ("data_hash", self.task.data_hash),
+            ("data_hash", self.data_hash),
         ):
             if state.get(key) != mine:
                 raise ValueError(
                     f"the checkpoint has another {key}: {state.get(key)}, not {mine}"
                 )
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):  # torch leaves it where the file was
-                group["lr"] = group["lr"].to(self.device)
+        self.optimizer.load_state_dict(self._here(state["optimizer"]))
         self.schedule.load_state_dict(state["schedule"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
@@ -319,16 +329,6 @@ class Trainer:
         self.history = state["history"]
         self.best = None if state["best"] is None else tuple(state["best"])
         self.stopped = state["stopped"]
-
-
-def _check_targets(task: Task) -> None:
-    for name, rows in (("train", task.train), ("val", task.val)):
-        target = rows["target"].to_numpy(float)
-        for row in np.flatnonzero(~np.isfinite(target))[:1]:
-            raise ValueError(
-                f"{name} row {row}, {rows['formula'].iloc[row]}: the target "
-                f"{target[row]} is not a finite number"
-            )
 
 
 def _copy(model: CompositionModel) -> dict[str, Tensor]:

@@ -72,9 +72,13 @@ def fit(
     FormulaError, ValueError
         For a formula or a target that cannot be used, naming its row (`Trainer`), or a
         checkpoint of another network, another recipe or other data.
+    OSError
+        When the checkpoint cannot be written.
     FloatingPointError
         When the loss is not finite any more.
     """
+    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+        raise FileNotFoundError(f"there is no folder for the checkpoint {checkpoint}")
     trainer = Trainer(model, task, config or TrainConfig())
     if checkpoint is not None and Path(checkpoint).exists():
         trainer.restore(load_tree(checkpoint))

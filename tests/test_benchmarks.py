@@ -273,3 +273,9 @@ def test_scores_by_hand():
         score("mae", [1, 2], [1])
     with pytest.raises(ValueError, match="cannot compare"):
         score("mae", [], [])
+
+
+@pytest.mark.parametrize(("fold", "metric"), [(5, "mae"), (-1, "mae"), (0, "rmse")])
+def test_a_fold_or_metric_that_there_is_not(fold, metric):
+    with pytest.raises(ValueError, match=f"no fold {fold} for the metric '{metric}'"):
+        fold_rows(np.arange(100.0), fold, metric)

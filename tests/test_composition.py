@@ -304,3 +304,10 @@ def test_shuffled_elements_keep_their_fractions_and_the_padding_its_place():
         strict=True,
     ):
         assert sorted(map(tuple, new)) == sorted(map(tuple, old))
+
+
+def test_a_batch_without_formulas_can_be_indexed():
+    batch = dataclasses.replace(encode(["NaCl", "Fe2O3", "CuO"]), formulas=())
+    part = batch[[2, 0]]
+    assert part.formulas == ()
+    assert torch.equal(part.atomic_numbers, batch.atomic_numbers[[2, 0]])

@@ -140,3 +140,9 @@ def test_data_dir_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("LGDCNN_DATA", str(tmp_path / "elsewhere"))
     with pytest.raises(FileNotFoundError, match="LGDCNN_DATA"):
         data_dir()
+
+
+def test_a_changed_copy_of_the_properties_changes_no_other():
+    own = element_properties()
+    own["electronegativity"] = 0.0
+    assert element_properties().loc["F", "electronegativity"] == pytest.approx(3.98)

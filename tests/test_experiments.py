@@ -202,3 +202,8 @@ def test_the_commit_without_git(monkeypatch):
 def test_a_refitted_baseline_is_a_run_of_its_own():
     plain = RunSpec("matbench_steels", "mean", 0)
     assert plain.key != dataclasses.replace(plain, refit=True).key
+
+
+def test_hardware_names_the_processor_of_apple(monkeypatch):
+    monkeypatch.setattr(PROVENANCE.torch.backends.mps, "is_available", lambda: True)
+    assert provenance()["hardware"].startswith("mps, ")

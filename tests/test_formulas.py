@@ -141,6 +141,8 @@ def test_isotopes_are_hydrogen_and_say_so(formula, said):
         ("CuSO4·xH2O", "'xH2O' does not start with an element symbol"),
         ("C o", "a blank inside"),
         ("Fe2 3", "a blank inside"),
+        ("KF 2H2O", "a blank before added molecules: write a ·"),
+        ("NiI 2 H2O", "a blank before added molecules"),
         ("Fe0", "an amount of zero"),
         ("NaCl0", "an amount of zero"),
         ("NaCl0.0", "an amount of zero"),

@@ -58,8 +58,11 @@ def test_an_interval_by_hand():
     found = Calibration.of([1, 2, 9], [0, 4, 0], [1, 4, 9], exponent=0.5)
     assert found.scores.tolist() == [1, 1, 3]
     assert found.half_width([4, 16], 0.75).tolist() == [6, 12]
-    with pytest.raises(ValueError, match="a number in each"):
-        Calibration.of([1, np.nan], [0, 0], [1, 1])
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"row 1: .* a number in each .* {wrong}"):
+            Calibration.of([1, wrong], [0, 0], [1, 1])
+    with pytest.raises(ValueError, match="calibration needs rows"):
+        Calibration.of([], [], [])
 
 
 @pytest.mark.parametrize("n", [50, 199])

@@ -108,12 +108,15 @@ def test_any_order_of_stages():
     assert build_model(("transformer", "dcnn"), SMALL).n_parameters() > 0
 
 
-def test_seed_makes_the_weights_and_nothing_else():
+def test_seed_makes_the_weights_and_nothing_else(monkeypatch):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
+    seeded = []  # torch.manual_seed would call it, and seed the GPUs of a user anew
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
     a, b = build_model("gru", SMALL, seed=1), build_model("gru", SMALL, seed=1)
     assert torch.equal(torch.rand(3), expected)
+    assert not seeded
     assert all(
         torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True)
     )

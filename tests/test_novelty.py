@@ -121,3 +121,9 @@ def test_a_series_of_dopings_is_many_compositions():
     perovskites = ["La0.999Sr0.001MnO3", "LaMnO3", "FeO", "La0.998Sr0.002MnO3"]
     found = novelty(perovskites, perovskites)
     assert found["nearest"].tolist() == perovskites
+
+
+def test_one_text_is_not_a_list_of_formulas():
+    for formulas, known in (("CO", ["NaCl", "KCl"]), (["CO"], "NaCl")):
+        with pytest.raises(TypeError, match=r"write \[formula\]"):
+            novelty(formulas, known)

@@ -1,6 +1,7 @@
 """Predictor: order of rows, files, units."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -135,3 +136,36 @@ def test_files_that_do_not_fit_the_library(tmp_path):
 def test_a_file_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
     with pytest.raises(OSError, match="cannot be written"):
         make().save(tmp_path / "no folder" / "m")
+
+
+def test_a_loaded_predictor_does_not_follow_its_file(tmp_path):
+    path = tmp_path / "network.safetensors"
+    for seed in (1, 0):
+        model = build_model("lstm", ModelConfig(d=8), seed=seed)
+        Predictor(model, Scaler()).save(tmp_path / f"{seed}.safetensors")
+    shutil.copyfile(tmp_path / "0.safetensors", path)
+    loaded = Predictor.load(path)
+    before = loaded.predict(["NaCl", "Fe2O3"])
+    path.write_bytes(b"x" * path.stat().st_size)
+    assert loaded.predict(["NaCl", "Fe2O3"]).equals(before)
+
+
+def test_a_device_may_be_an_object_and_a_wrong_one_is_no_fault_of_the_file(tmp_path):
+    path = tmp_path / "network.safetensors"
+    Predictor(build_model("lstm", ModelConfig(d=8)), Scaler()).save(path)
+    loaded = Predictor.load(path, torch.device("cpu"))
+    assert len(loaded.predict(["NaCl"])) == 1
+    with pytest.raises(RuntimeError, match="device"):
+        Predictor.load(path, "auto")
+
+
+def test_equal_targets_keep_their_scale_though_sums_round():
+    assert Scaler.of(np.full(3, 0.1)).std == 1
+    assert Scaler.of(np.full(7, -3.3)).std == 1
+
+
+def test_no_formulas_give_an_empty_table_with_any_padding():
+    for config in (ModelConfig(d=8), ModelConfig.paper(d=8)):
+        table = Predictor(build_model("lg_dcnn", config), Scaler()).predict([])
+        assert table.columns.tolist() == ["formula", "prediction", "std"]
+        assert table.empty

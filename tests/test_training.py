@@ -9,8 +9,9 @@ import torch
 
 from lgdcnn_lib.benchmarks import Task, load_benchmark
 from lgdcnn_lib.checkpoint import load_tree, save_tree
-from lgdcnn_lib.composition import encode
+from lgdcnn_lib.composition import FormulaError, encode
 from lgdcnn_lib.models import ModelConfig, ModelOutput, build_model
+from lgdcnn_lib.predictor import Predictor
 from lgdcnn_lib.recipe import (
     average_duplicates,
     beta_weights,
@@ -365,3 +366,88 @@ def test_an_interruption_in_the_first_epoch_has_a_history(task, monkeypatch):
     history = fit(build_model("lstm", SMALL), task, recipe()).history
     assert history.empty
     assert "val_error" in history
+
+
+def test_a_state_from_a_gpu_goes_on_where_there_is_none(task, tmp_path):
+    trainer = Trainer(build_model("lstm", SMALL), task, recipe())
+    trainer.run_epoch()
+    state = trainer.state()
+    for group in state["optimizer"]["param_groups"]:  # as AdamW keeps it on a GPU
+        group["lr"], group["capturable"] = torch.tensor(group["lr"]), True
+    other = Trainer(build_model("lstm", SMALL), task, recipe())
+    other.restore(state)
+    for group in other.optimizer.param_groups:
+        assert isinstance(group["lr"], float)
+        assert not group["capturable"]
+    other.run_epoch()
+    trainer.run_epoch()
+    assert other.history[-1]["val_error"] == trainer.history[-1]["val_error"]
+
+
+def test_resume_refuses_data_that_were_changed_in_place(task, tmp_path):
+    path = tmp_path / "run.safetensors"
+    own = dataclasses.replace(task, train=task.train.copy())
+    fit(build_model("lstm", SMALL), own, recipe(epochs=1), checkpoint=path)
+    own.train["target"] *= 100
+    with pytest.raises(ValueError, match="another data_hash"):
+        fit(build_model("lstm", SMALL), own, recipe(epochs=1), checkpoint=path)
+
+
+def test_a_bad_formula_names_its_table(task):
+    rows = task.val.copy()
+    rows.loc[1, "formula"] = "Xx2"
+    with pytest.raises(FormulaError, match=r"row 1: 'Xx2'.*\(in the val table\)"):
+        fit(build_model("lstm", SMALL), dataclasses.replace(task, val=rows), recipe())
+
+
+@pytest.mark.parametrize(
+    ("targets", "reason"),
+    [
+        ({0: 2.0}, "train row 0, NaCl: the target 2.0 is not a class, 0 or 1"),
+        ({row: 0.0 for row in range(32)}, "the train split of own holds one class"),
+    ],
+)
+def test_classes_are_0_and_1_and_both_are_there(classification, targets, reason):
+    train = classification.copy()
+    train.loc[list(targets), "target"] = list(targets.values())
+    own = Task("own", train, classification, classification[:0], "", "rocauc")
+    with pytest.raises(ValueError, match=reason):
+        fit(build_model("lstm", SMALL), own, recipe())
+
+
+def test_targets_that_are_text_or_missing_altogether(task):
+    train = task.train.astype({"target": object})
+    train.loc[5, "target"] = "n/a"
+    with pytest.raises(ValueError, match=r"train row 5, .*: the target n/a is not a"):
+        fit(build_model("lstm", SMALL), dataclasses.replace(task, train=train))
+    empty = dataclasses.replace(task, train=task.train[:0])
+    with pytest.raises(ValueError, match="the train split of small is empty"):
+        fit(build_model("lstm", SMALL), empty)
+
+
+def test_a_checkpoint_that_cannot_be_used_says_why(task, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder for the checkpoint"):
+        fit(build_model("lstm", SMALL), task, recipe(), tmp_path / "none" / "run.state")
+    junk = tmp_path / "junk.state"
+    junk.write_text("no safetensors file")
+    with pytest.raises(ValueError, match=r"junk\.state was not written by save_tree"):
+        fit(build_model("lstm", SMALL), task, recipe(), junk)
+    saved = tmp_path / "network.safetensors"
+    run = fit(build_model("lstm", SMALL), task, recipe(epochs=1))
+    run.predictor.save(saved)
+    with pytest.raises(ValueError, match=r"network\.safetensors was not written by"):
+        fit(build_model("lstm", SMALL), task, recipe(), saved)
+    with pytest.raises(OSError, match="cannot be written"):
+        save_tree(tmp_path / "none" / "run.state", {"a": torch.ones(1)})
+
+
+def test_numbers_of_numpy_are_numbers(task, tmp_path):
+    path = tmp_path / "run.state"
+    config = recipe(epochs=1, seed=np.int64(3))
+    own = dataclasses.replace(task, fold=np.int64(1))
+    run = fit(build_model("lstm", SMALL), own, config, checkpoint=path)
+    run.predictor.info["mae"] = np.float32(0.5)
+    run.predictor.save(tmp_path / "network.safetensors")
+    again = Predictor.load(tmp_path / "network.safetensors")
+    assert (again.info["fold"], again.info["mae"]) == (1, 0.5)
+    assert load_tree(path)["config"]["seed"] == 3
