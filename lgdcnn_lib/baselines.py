@@ -103,8 +103,14 @@ class MeanBaseline:
     std: float = field(default=float("nan"), init=False)
 
     def fit(self, task: Task) -> MeanBaseline:
-        """Learn from ``task.train``, and return itself."""
-        target = task.train["target"].to_numpy(dtype=np.float64)
+        """Learn from ``task.train``, and return itself.
+
+        Raises
+        ------
+        ValueError
+            For no row, a target that is not finite, or classes other than 0 and 1.
+        """
+        target = _targets(task)
         self.mean, self.std = float(target.mean()), float(target.std())
         return self
 
@@ -150,7 +156,15 @@ class RandomForestBaseline:
     forest: Any = field(default=None, init=False, repr=False)
 
     def fit(self, task: Task) -> RandomForestBaseline:
-        """Learn from ``task.train``, and return itself."""
+        """Learn from ``task.train``, and return itself.
+
+        Raises
+        ------
+        FormulaError
+            For a formula that cannot be read.
+        ValueError
+            For no row, a target that is not finite, or classes other than 0 and 1.
+        """
         classes = task.metric == "rocauc"
         kind = RandomForestClassifier if classes else RandomForestRegressor
         self.forest = kind(
@@ -159,7 +173,7 @@ class RandomForestBaseline:
             random_state=self.seed,
             n_jobs=self.n_jobs,
         )
-        target = task.train["target"].to_numpy(dtype=np.float64)
+        target = _targets(task)
         features, _ = composition_features(task.train["formula"])
         self.forest.fit(features, target.astype(int) if classes else target)
         return self
@@ -195,6 +209,15 @@ class RandomForestBaseline:
             return np.asarray(tree.predict(features))
         [positive] = np.flatnonzero(self.forest.classes_ == 1)
         return np.asarray(tree.predict_proba(features)[:, positive])
+
+
+def _targets(task: Task) -> FloatArray:
+    target = task.train["target"].to_numpy(dtype=np.float64)
+    if not len(target) or not np.isfinite(target).all():
+        raise ValueError(f"{task.name}: training needs rows with finite targets")
+    if task.metric == "rocauc" and set(target) != {0, 1}:
+        raise ValueError(f"{task.name}: training needs targets 0 and 1, both of them")
+    return target
 
 
 def _table(

@@ -129,9 +129,12 @@ def _limit_lines(predictor: Predictor, task: Task) -> list[str]:
         f"- Elements in fewer than {RARE} training compounds: "
         f"{_symbols(np.flatnonzero((seen > 0) & (seen < RARE)))}.",
     ]
-    if len(task.test):
+    rows = np.hstack([batch.atomic_numbers.numpy(), batch.fractions.numpy()])
+    if len(task.test) and len(np.unique(rows, axis=0)) > 1:  # else none is near
         far = novelty(task.test["formula"], task.train["formula"])["far"].to_numpy()
-        found = predictor.predict(task.test["formula"])["prediction"]
+        calibration = predictor.calibration
+        orders = 0 if calibration is None else calibration.orders
+        found = predictor.predict(task.test["formula"], orders=orders)["prediction"]
         for name, part in (("near", ~far), ("far from", far)):
             truth = task.test["target"].to_numpy()[part]
             if task.metric == "mae" and part.any():

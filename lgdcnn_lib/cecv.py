@@ -121,7 +121,7 @@ def cecv(
     Raises
     ------
     ValueError
-        For an unknown element, layer, method or rule.
+        For an unknown element, layer, method or rule, or a negative threshold.
     FormulaError
         For a formula that cannot be read.
     """
@@ -170,8 +170,10 @@ def cecv_table(
 
     Raises
     ------
+    TypeError
+        For one text instead of a list of symbols.
     ValueError
-        For an unknown element, layer, method or rule.
+        For an unknown element, layer, method or rule, or a negative threshold.
     FormulaError
         For a formula that cannot be read.
     """
@@ -232,6 +234,8 @@ def _layer_matrices(
 
 
 def _atomic_numbers(elements: Sequence[str]) -> list[int]:
+    if isinstance(elements, str):
+        raise TypeError(f"give a list of symbols: [{elements!r}]")
     unknown = [symbol for symbol in elements if symbol not in ATOMIC_NUMBERS]
     if unknown:
         raise ValueError(f"{unknown[0]!r} is not the symbol of an element")

@@ -30,7 +30,9 @@ def train(options: argparse.Namespace) -> None:
     from lgdcnn_lib.models import ModelConfig, build_model
     from lgdcnn_lib.training import TrainConfig, fit
 
-    _check_out(options.out, options.csv)
+    card = _beside(options.out, ".md")
+    for path in (options.out, card, _beside(options.out, REJECTS)):
+        _check_out(path, options.csv)
     task = _own_task(options)
     config = TrainConfig(seed=options.seed)
     if options.epochs is not None:
@@ -44,7 +46,6 @@ def train(options: argparse.Namespace) -> None:
     for name, row in error_table(run.predictor, task).iterrows():
         error = f"{task.metric} {row['error']:.4g}{unit_behind(task)}"
         print(f"{name}: {error}, {row['rows']:.0f} rows")
-    card = _beside(options.out, ".md")
     card.write_text(model_card(run.predictor, task), encoding="utf-8")
     print(f"wrote {options.out} and its card, {card}")
 
@@ -81,7 +82,7 @@ def predict(options: argparse.Namespace) -> None:
     from lgdcnn_lib.tables import check_rows
 
     if options.out is not None:
-        _check_out(options.out)
+        _check_out(options.out, options.model, Path(options.formulas[0]))
     predictor = Predictor.load(options.model)
     table = _asked(options)
     good, rejects = check_rows(table, options.formula)
@@ -143,9 +144,11 @@ def count(options: argparse.Namespace) -> None:
     from lgdcnn_lib.predictor import Predictor
     from lgdcnn_lib.tables import check_rows, read_formulas
 
-    _check_out(options.out, options.csv)
+    for path in (options.out, _beside(options.out, REJECTS)):
+        _check_out(path, options.csv, options.model)
     if options.figure is not None:
-        _check_out(options.figure)
+        _check_out(options.figure, options.csv, options.model, options.out)
+        _check_kind(options.figure)
     predictor = Predictor.load(options.model)
     table = read_formulas(options.csv, options.formula)
     good, rejects = check_rows(table, options.formula)
@@ -243,19 +246,25 @@ def _said() -> None:
     warnings.simplefilter("ignore", FormulaWarning)
 
 
-def _check_out(path: Path, source: Path | None = None) -> None:
-    """Refuse a file that cannot be written before the work, not after it.
-
-    ``source`` is the file that is read, if rejects are written beside ``path``.
-    """
+def _check_out(path: Path, *taken: Path) -> None:
+    """Refuse, before the work, a file that cannot be written or that the work needs."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent} to write {path.name} to")
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"no permission to write in the folder {path.parent}")
-    if source is not None and _beside(path, REJECTS).resolve() == source.resolve():
-        raise ValueError(f"{source} would be replaced by new rejects: rename it")
+    for other in taken:
+        if path.resolve() == other.resolve():
+            raise ValueError(f"{other} would be replaced: name another file")
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse an ending that no figure has."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    if path.suffix[1:].lower() not in FigureCanvasAgg.get_supported_filetypes():
+        raise ValueError(f"{path} needs an ending such as .png or .svg")
 
 
 def _beside(out: Path, ending: str) -> Path:

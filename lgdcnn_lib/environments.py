@@ -150,6 +150,12 @@ def count_environments(
     -------
     T counts, int64: each between the number of sizes and N (0 if there is no matrix).
     For t >= 2, one cluster per size.
+
+    Raises
+    ------
+    ValueError
+        For a negative threshold, an unknown method or rule, or a matrix that is not
+        square, finite and symmetric.
     """
     limits = check_options(thresholds, method, rule)
     counts = np.zeros(len(limits), dtype=np.int64)
@@ -170,8 +176,15 @@ def cluster_labels(
     -------
     N labels, int64, numbered 0, 1, ... in the order in which clusters first appear, so
     ``labels.max() + 1`` is the count. No cluster mixes sizes.
+
+    Raises
+    ------
+    ValueError
+        As `count_environments` does, and for more than one threshold.
     """
     limits = check_options(threshold, method, rule)
+    if len(limits) != 1:
+        raise ValueError(f"labels belong to one threshold, not to {len(limits)}")
     labels = np.zeros(len(matrices), dtype=np.int64)
     n_clusters = 0
     for rows, vectors in group_by_size(matrices):
@@ -231,11 +244,13 @@ def _complete(vectors: FloatArray, limits: FloatArray) -> list[IntArray]:
     # nothing; sorting the distinct ones makes ties independent of the data order.
     distinct, place = np.unique(vectors + 0.0, axis=0, return_inverse=True)
     place = place.reshape(-1)
+    alone = np.arange(len(vectors))  # at a strict 0, nothing is within the limit
     if len(distinct) == 1:
-        return [np.zeros(len(vectors), dtype=np.int64) for _ in limits]
+        return [alone if limit < 0 else 0 * alone for limit in limits]
     tree = linkage(distinct, method="complete", metric="chebyshev")
     cuts = [fcluster(tree, limit, criterion="distance") for limit in limits]
-    return [_renumber(cut[place]) for cut in cuts]
+    found = zip(cuts, limits, strict=True)
+    return [alone if limit < 0 else _renumber(cut[place]) for cut, limit in found]
 
 
 def _renumber(labels: npt.NDArray[Any]) -> IntArray:

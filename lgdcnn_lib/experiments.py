@@ -13,7 +13,7 @@ import multiprocessing
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class RunSpec:
         Names in ``BENCHMARKS``; in ``MODELS`` or ``BASELINES``.
     fold : int or None
     seed : int
-        Of weights, batches and jitter.
+        Of weights, batches and jitter, and of the subset.
     n_train : int or None
         Train on a random subset of this size (sample efficiency).
     orders : int
@@ -139,7 +139,14 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
     predictions : DataFrame
         split (val, test), prediction, std, in row order; no test rows when ``test``
         is False, no validation rows after a refit.
+
+    Raises
+    ------
+    ValueError
+        For a refit that may not look at the test set: nothing would be scored.
     """
+    if spec.refit and not test:
+        raise ValueError("a refit has nothing to score without the test set")
     task = subset(load_benchmark(spec.task, fold=spec.fold), spec.n_train, spec.seed)
     if spec.refit:
         task = with_validation(task)
@@ -152,7 +159,7 @@ def run(spec: RunSpec, test: bool = True) -> tuple[dict[str, Any], pd.DataFrame]
         model = build_model(spec.model, spec.model_config, seed=spec.seed)
         if spec.start:
             start_from(model, Predictor.load(spec.start))
-        trained = fit(model, task, spec.train_config)
+        trained = fit(model, task, replace(spec.train_config, seed=spec.seed))
         predictor, epochs = trained.predictor, len(trained.history)
         n_parameters = model.n_parameters()
     seconds = time.perf_counter() - start
@@ -187,11 +194,23 @@ def _score(predictions: pd.DataFrame, truth: pd.DataFrame, task: Task) -> float:
 
 
 def finished(path: Path) -> set[tuple[str, ...]]:
-    """Return the keys of the runs that have their row in ``path``."""
-    if not path.exists():
+    """Return the keys of the runs that have their row in ``path``.
+
+    Raises
+    ------
+    ValueError
+        For a file of something else.
+    """
+    if _is_new(path):
         return set()
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if not set(KEY) <= set(rows):
+        raise ValueError(f"{path} holds no results: name another file")
     return set(rows[list(KEY)].itertuples(index=False, name=None))
+
+
+def _is_new(path: Path) -> bool:
+    return not path.exists() or not path.stat().st_size
 
 
 def append(path: Path, row: dict[str, Any], spec: RunSpec) -> None:
@@ -199,8 +218,8 @@ def append(path: Path, row: dict[str, Any], spec: RunSpec) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     recipes = path.parent / "recipes.json"
     with FileLock(path.parent / ".lock"):
-        new = not path.exists()
-        with path.open("a", newline="") as file:
+        new = _is_new(path)
+        with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
             if new:
                 writer.writeheader()
@@ -234,8 +253,8 @@ def write_predictions(table: pd.DataFrame, path: Path, task: str) -> None:
 
 def specs(
     tasks: Iterable[str],
-    models: Iterable[str],
-    seeds: Iterable[int],
+    models: Sequence[str],
+    seeds: Sequence[int],
     train_config: TrainConfig,
     model_config: ModelConfig,
 ) -> list[RunSpec]:
@@ -283,13 +302,20 @@ def run_grid(
     int
         Number of runs that failed.
     """
+    return len(_failures(list(grid), path, test, predictions, jobs))
+
+
+def _failures(
+    grid: list[RunSpec], path: Path, test: bool, predictions: Path | None, jobs: int
+) -> set[tuple[str, ...]]:
+    """Keys of the runs that failed; of several processes, each may have tried one."""
     if jobs > 1:
         # Spawned, not forked: a forked process cannot use a GPU.
         context = multiprocessing.get_context("spawn")
-        arguments = [(list(grid), path, test, predictions)] * jobs
+        arguments = [(grid, path, test, predictions, 1)] * jobs
         with context.Pool(jobs, start_process) as pool:
-            return sum(pool.starmap(run_grid, arguments, chunksize=1))
-    failed = 0
+            return set().union(*pool.starmap(_failures, arguments, chunksize=1))
+    failed = set()
     for spec in grid:
         if spec.key in finished(path):
             continue
@@ -306,6 +332,6 @@ def run_grid(
         except Timeout:  # another process is at it
             continue
         except Exception:
-            failed += 1
+            failed.add(spec.key)
             print(f"FAILED {spec.key}\n{traceback.format_exc()}", file=sys.stderr)
     return failed

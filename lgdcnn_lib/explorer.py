@@ -92,7 +92,7 @@ class Explorer:
     view : VBox
         What a live front end or a page shows.
     still : Picture
-        That of the first setting: what print and pages without scripts show.
+        That of the setting at the beginning: what print and pages without scripts show.
     """
 
     def __init__(

@@ -98,14 +98,17 @@ def same_label_odds(vectors: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If no two labels are equal, or all are.
+        If no two labels are equal, or all are; if a label has no vector, or one that
+        is not finite.
     """
-    label = np.asarray(labels)
+    label, v = np.asarray(labels), np.asarray(vectors, dtype=np.float64)
+    if len(label) != len(v) or not np.isfinite(v).all():
+        raise ValueError(f"needs a finite vector for each of {len(label)} labels")
     rows, columns = np.triu_indices(len(label), k=1)
     same = label[rows] == label[columns]
     if not 0 < same.sum() < len(same):
         raise ValueError("labels must be equal for some pairs, and differ for others")
-    rank = rankdata(similarities(vectors)[rows, columns])
+    rank = rankdata(similarities(v)[rows, columns])
     above = rank[same].sum() - same.sum() * (same.sum() + 1) / 2
     return float(above / (same.sum() * (~same).sum()))
 
@@ -130,13 +133,16 @@ def contributions(predictor: Predictor, formulas: Formulas) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        For a classifier, or a network with published padding.
+        For a classifier, or a network with published padding; for no formula.
     FormulaError
         For a formula that cannot be read.
     """
     model, batch = encode_for(predictor, formulas)
     if predictor.metric == "rocauc" or model.config.padding == "published":
         raise ValueError("contributions need a regression network without padding")
+    if not len(batch):
+        raise ValueError("there is no formula to take apart")
+    numbers, fractions = batch.atomic_numbers.cpu(), batch.fractions.cpu()
     parts = []
     weight, bias = (p.detach().cpu().numpy() for p in model.head.linear.parameters())
     for rows, _, h in layer_outputs(model, batch, model.layer_names[-1:]):
@@ -146,8 +152,8 @@ def contributions(predictor: Predictor, formulas: Formulas) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "row": np.repeat(rows, h.shape[1]),
-                    "z": batch.atomic_numbers[rows, : h.shape[1]].numpy().ravel(),
-                    "fraction": batch.fractions[rows, : h.shape[1]].numpy().ravel(),
+                    "z": numbers[rows, : h.shape[1]].numpy().ravel(),
+                    "fraction": fractions[rows, : h.shape[1]].numpy().ravel(),
                     "contribution": (
                         predictor.scaler.std * share * m / h.shape[1]
                     ).ravel(),
@@ -181,9 +187,9 @@ def line_formulas(first: str, second: str, fractions: npt.ArrayLike) -> list[str
             raise ValueError(f"{symbol!r} is not the symbol of an element")
     if first == second:
         raise ValueError("a composition line needs two elements")
-    x = np.asarray(fractions, dtype=float)
-    if not ((x >= 1e-6) & (x <= 1 - 1e-6)).all():
-        raise ValueError("fractions must lie between 0 and 1")
+    x = np.atleast_1d(np.asarray(fractions, dtype=float))
+    for value in x[~((x >= 1e-6) & (x <= 1 - 1e-6))]:
+        raise ValueError(f"fraction {value:g} is not between 0 and 1, ends excluded")
     return [f"{first}{1 - value:.6f}{second}{value:.6f}" for value in x]
 
 
@@ -201,10 +207,15 @@ def composition_line(
     -------
     DataFrame: x (fraction of ``second``), prediction, std, gate, base, and a column for
     each element with its contribution, all but x and gate in the predictor's unit.
+
+    Raises
+    ------
+    ValueError
+        As `contributions` and `line_formulas` do.
     """
     formulas = line_formulas(first, second, fractions)
     line = predictor.predict(formulas)[["prediction", "std"]]
-    line.insert(0, "x", np.asarray(fractions, dtype=float))
+    line.insert(0, "x", np.atleast_1d(np.asarray(fractions, dtype=float)))
     parts = contributions(predictor, formulas)
     shared = parts.groupby("row")[["gate", "base"]].first()
     each = parts.pivot(index="row", columns="element", values="contribution")

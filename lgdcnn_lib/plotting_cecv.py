@@ -34,7 +34,8 @@ def cecv_curves(
     Parameters
     ----------
     curves
-        Name -> T counts, or counts divided by the number of compounds.
+        Name -> T counts, or counts divided by the number of compounds: what is never
+        above 1 is labelled as that.
     thresholds
         T thresholds.
     target
@@ -100,10 +101,17 @@ def environment_heatmap(
         N matrices of one size (n, n).
     labels
         N cluster labels.
+
+    Raises
+    ------
+    ValueError
+        For matrices of different sizes, or not a label for each.
     """
     if len({np.shape(matrix) for matrix in matrices}) != 1:
         raise ValueError("the matrices must all have the same size")
     stack, labels = np.asarray(matrices), np.asarray(labels)
+    if len(labels) != len(stack):
+        raise ValueError(f"{len(stack)} matrices, but {len(labels)} labels")
     ax, _ = new_axes(ax, WIDTH, 4.6)
     sizes = np.bincount(labels)
     order = np.lexsort((labels, -sizes[labels]))

@@ -48,13 +48,20 @@ def element_map(
         What the number is, with its unit.
     axis
         Word on both axes, before the number 1 or 2.
+
+    Raises
+    ------
+    ValueError
+        When points and symbols differ in number, or no element has a number.
     """
     place = np.asarray(points, dtype=float)
     if place.shape != (len(symbols), 2):
         raise ValueError(f"{len(symbols)} symbols, but points of shape {place.shape}")
     colour = np.array([values.get(symbol, np.nan) for symbol in symbols], dtype=float)
-    ax, _ = new_axes(ax, WIDTH, 4.8)
     unknown = np.isnan(colour)
+    if unknown.all():
+        raise ValueError("no element has a number")
+    ax, _ = new_axes(ax, WIDTH, 4.8)
     plate: dict[str, Any] = {"s": 190, "linewidths": 0}
     x, y = place.T
     ax.scatter(x[unknown], y[unknown], color=PALE, **plate)

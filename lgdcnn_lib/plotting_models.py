@@ -27,8 +27,23 @@ def parity(
     quantity: str = "target",
     ax: Axes | None = None,
 ) -> Axes:
-    """Plot predictions against targets, with distributions along the sides."""
+    """Plot predictions against targets, with distributions along the sides.
+
+    Parameters
+    ----------
+    y_true, y_pred
+        N targets, and N predictions.
+    unit, quantity
+        Of the targets, for the axes.
+
+    Raises
+    ------
+    ValueError
+        When there is no pair, or one is not finite.
+    """
     truth, found = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+    if not len(truth) or not np.isfinite([truth, found]).all():
+        raise ValueError("parity needs pairs of finite numbers")
     ax, _ = new_axes(ax, 5.2, 5.0)
     low, high = (float(f([f(truth), f(found)])) for f in (np.min, np.max))
     margin = 0.03 * ((high - low) or 1.0)
@@ -218,11 +233,18 @@ def error_by_bin(
         B + 1 edges; a bin holds its lower edge, the last one also its upper edge.
     names
         B names of the bins; by default their edges.
+
+    Raises
+    ------
+    ValueError
+        For a number that is in no bin.
     """
     x, e = np.asarray(values, dtype=float), np.abs(np.asarray(errors, dtype=float))
     edges = np.asarray(bins, dtype=float)
     place = np.searchsorted(edges, x, side="right") - 1
     place[x == edges[-1]] = len(edges) - 2
+    for value in x[(place < 0) | (place > len(edges) - 2)]:  # NaN too
+        raise ValueError(f"the value {value:g} is in no bin")
     ax, _ = new_axes(ax)
     rng = np.random.default_rng(0)
     for i in range(len(edges) - 1):

@@ -98,7 +98,6 @@ def periodic_svg(
     values: Mapping[str, float],
     label: str,
     cmap: str = SEQUENTIAL,
-    limits: tuple[float, float] = (-1, 1),
     marked: str = "",
 ) -> str:
     """Write what `periodic_table` draws as a small SVG text.
@@ -107,8 +106,8 @@ def periodic_svg(
 
     Parameters
     ----------
-    values, label, cmap, limits
-        See `periodic_table`.
+    values, label, cmap
+        See `periodic_table`; the colours go from -1 to 1.
     marked
         Symbol that gets a frame.
 
@@ -120,7 +119,7 @@ def periodic_svg(
     unknown = sorted(set(values) - set(ATOMIC_NUMBERS))
     if unknown:
         raise ValueError(f"{unknown[0]!r} is not the symbol of an element")
-    shades, norm = colormaps[cmap], Normalize(*limits)
+    shades, norm = colormaps[cmap], Normalize(-1, 1)
     cells, letters = [], {"white": "", PALETTE["ink"]: "", MUTED: ""}
     for number, symbol in enumerate(SYMBOLS[1:], start=1):
         x, y = (10 * place for place in table_position(number))
@@ -137,7 +136,7 @@ def periodic_svg(
         f'<path fill="{to_hex(shades(i / 42))}" d="M{30 + 2 * i} 15h2.1v4h-2.1z"/>'
         for i in range(43)
     )
-    ends = np.linspace(*limits, 5)
+    ends = np.linspace(-1, 1, 5)
     ticks = "".join(
         f'<text x="{30 + 21.5 * i:g}" y="23.5">{f"{value:g}".replace("-", "−")}</text>'
         for i, value in enumerate(ends)

@@ -105,7 +105,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
     """Keep, of each task and model of a `summary`, the recipe best on validation."""
     sign = np.where(_ranks(table), -1.0, 1.0)
-    order = (sign * table["val_error"]).argsort(kind="stable")
+    # NumPy's argsort: that of a pandas 2 Series does not put NaN last.
+    order = np.argsort((sign * table["val_error"]).to_numpy(), kind="stable")
     best = table.iloc[order].drop_duplicates(["task", "model"])
     kept: pd.DataFrame = best.sort_index().reset_index(drop=True)
     return kept
@@ -117,7 +118,8 @@ def against(table: pd.DataFrame, reference: str, tie: float = 0.01) -> pd.DataFr
     Parameters
     ----------
     reference
-        A model of ``BENCHMARKS[task].published``; other tasks are left out.
+        A model of ``BENCHMARKS[task].published``; other tasks, and rows without a
+        test error, are left out.
     tie
         Two errors tie if they differ by at most this share of the published one, or by
         at most the spread over seeds, where there are several.
@@ -130,7 +132,8 @@ def against(table: pd.DataFrame, reference: str, tie: float = 0.01) -> pd.DataFr
         to 1.
     """
     known = [BENCHMARKS[task].published.get(reference) for task in table["task"]]
-    found = table.assign(published=np.array(known, float)).dropna(subset="published")
+    found = table.assign(published=np.array(known, float))
+    found = found.dropna(subset=["published", "test_error"])
     ranks = _ranks(found)
     ours, theirs = (
         found[column].where(~ranks, 1 - found[column])

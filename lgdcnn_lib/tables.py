@@ -25,17 +25,21 @@ def read_formulas(
 
     Raises
     ------
+    OSError
+        When there is no such file.
     ValueError
         When the file cannot be read as UTF-8 and CSV, or has no such column or no rows.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ParserWarning)
+            columns = len(pd.read_csv(path, nrows=0, index_col=False).columns)
             table = pd.read_csv(
                 path,
                 dtype=str if text else {formula: str},
                 keep_default_na=False,
                 index_col=False,
+                skip_blank_lines=columns > 1,  # of one column, it is an empty cell
             )
     except ParserWarning:  # pandas would drop cells, or take formulas for an index
         raise ValueError(
@@ -45,8 +49,8 @@ def read_formulas(
     except ValueError as error:
         raise ValueError(f"{path} is no CSV file in UTF-8: {error}") from error
     if formula not in table:
-        columns = ", ".join(map(str, table.columns))
-        raise ValueError(f"{path} has no column {formula!r}; it has: {columns}")
+        names = ", ".join(map(str, table.columns))
+        raise ValueError(f"{path} has no column {formula!r}; it has: {names}")
     if table.empty:
         raise ValueError(f"{path} has no rows")
     return table
@@ -80,9 +84,7 @@ def check_rows(
     ValueError
         When the table has no such column.
     """
-    if target is not None and target not in table:
-        columns = ", ".join(map(str, table.columns))
-        raise ValueError(f"no column {target!r}; there are: {columns}")
+    _check_columns(table, formula, *([] if target is None else [target]))
     _, rejects = encode(table[formula], on_error="collect")
     reasons = dict(zip(rejects["row"], rejects["reason"], strict=True))
     good = table.copy()
@@ -106,6 +108,13 @@ def check_rows(
         }
     )
     return good[~np.isin(np.arange(len(good)), rows)], bad
+
+
+def _check_columns(table: pd.DataFrame, *wanted: str) -> None:
+    for column in wanted:
+        if column not in table:
+            columns = ", ".join(map(str, table.columns))
+            raise ValueError(f"no column {column!r}; there are: {columns}")
 
 
 def merge_duplicates(
@@ -137,10 +146,15 @@ def merge_duplicates(
     ------
     FormulaError
         For a formula that cannot be read.
+    ValueError
+        For a missing column, or a tolerance below 0.
     """
+    _check_columns(table, formula, target)
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance={tolerance}; must be 0 or more")
     group = group_rows(table[formula])
     if "split" in table:
-        group = table.groupby([group, "split"]).ngroup().to_numpy()
+        group = table.groupby([group, "split"], dropna=False).ngroup().to_numpy()
     targets = table[target].groupby(group)
     low, high = targets.transform("min"), targets.transform("max")
     differ = high - low > tolerance
@@ -228,9 +242,12 @@ def make_task(
     FormulaError
         For a formula that cannot be read.
     ValueError
-        When there is no row, a split would be empty or has an unknown name, ``group``
-        is unknown, or a class is missing from the training or validation set.
+        When there is no row or no such column, training or validation set would be
+        empty (the test set may be), a split has an unknown name, ``group`` or
+        ``metric`` is unknown, or training or validation set do not hold both classes,
+        0 and 1, and nothing else.
     """
+    _check_columns(table, formula, target)
     if table.empty:
         raise ValueError(f"{name} has no row that can be used")
     data = pd.DataFrame({"formula": table[formula], "target": table[target]})
@@ -252,8 +269,8 @@ def make_task(
     for part in ("train", "val"):
         if parts[part].empty:
             raise ValueError(f"the {part} split of {name} is empty: more rows needed")
-        if metric == "rocauc" and parts[part]["target"].nunique() < 2:
-            raise ValueError(f"the {part} split of {name} holds one class only")
+        if metric == "rocauc" and set(parts[part]["target"]) != {0, 1}:
+            raise ValueError(f"the {part} split of {name} needs targets 0 and 1, both")
     return Task(name, unit=unit, metric=metric, **parts)
 
 

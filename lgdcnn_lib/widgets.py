@@ -23,8 +23,6 @@ from lgdcnn_lib.predictor import Predictor
 
 def threshold_explorer(
     matrices: Sequence[npt.ArrayLike],
-    thresholds: Sequence[float] = THRESHOLDS,
-    start: float = 0.2,
 ) -> Explorer:
     """Move the threshold, and see compounds join clusters.
 
@@ -44,7 +42,7 @@ def threshold_explorer(
             f"ordered by cluster. At threshold {t:g} there are {count} clusters."
         )
 
-    return Explorer({"threshold t": list(thresholds)}, draw, describe, [start])
+    return Explorer({"threshold t": list(THRESHOLDS)}, draw, describe, [0.2])
 
 
 def layer_explorer(source: Any, formula: str) -> Explorer:
@@ -115,6 +113,11 @@ def element_explorer(
         Layer -> element vectors: see `lgdcnn_lib.inside.element_means`.
     elements
         Symbols to choose from.
+
+    Raises
+    ------
+    ValueError
+        For a symbol without a vector.
     """
     alike = {
         layer: pd.DataFrame(similarities(v), v.index, v.index)
@@ -145,7 +148,6 @@ def map_explorer(
     points: Mapping[str, npt.ArrayLike],
     symbols: Sequence[str],
     properties: Mapping[str, Mapping[str, float]],
-    axis: str = "component",
 ) -> Explorer:
     """Choose a network and a property, and see the map of the elements.
 
@@ -160,9 +162,7 @@ def map_explorer(
     """
 
     def draw(name: str, colour: str) -> Axes:
-        return plotting.element_map(
-            points[name], symbols, properties[colour], colour, axis
-        )
+        return plotting.element_map(points[name], symbols, properties[colour], colour)
 
     def describe(name: str, colour: str) -> str:
         place = np.asarray(points[name], dtype=float)
@@ -171,7 +171,7 @@ def map_explorer(
         rho = [spearmanr(place[known, k], value[known]).statistic for k in (0, 1)]
         return (
             f"Map of {len(symbols)} elements in {name}, coloured by {colour}, whose "
-            f"rank correlation with {axis} 1 is {rho[0]:.2f}, with 2 {rho[1]:.2f}."
+            f"rank correlation with component 1 is {rho[0]:.2f}, with 2 {rho[1]:.2f}."
         )
 
     settings = {"map": list(points), "coloured by": list(properties)}
@@ -226,28 +226,23 @@ def _pair(system: str) -> tuple[str, str]:
 
 def variant_explorer(
     curves: Mapping[str, npt.ArrayLike],
-    thresholds: Sequence[float] = THRESHOLDS,
 ) -> Explorer:
     """Choose a network, and see its CECV curve among those of all others.
 
     Parameters
     ----------
     curves
-        Network -> T counts, or counts divided by the number of compounds.
+        Network -> counts at the eight `THRESHOLDS`, or these divided by the number of
+        compounds.
     """
     values = {name: np.asarray(curve, dtype=float) for name, curve in curves.items()}
     top = 1.05 * max(curve.max() for curve in values.values())
 
     def draw(name: str) -> Axes:
-        ax = plotting.cecv_curves({name: values[name]}, thresholds)
+        ax = plotting.cecv_curves({name: values[name]})
         for other in values.keys() - {name}:
-            ax.plot(
-                thresholds,
-                values[other],
-                color=plotting.PALETTE["grey"],
-                alpha=0.3,
-                zorder=0,
-            )
+            grey = plotting.PALETTE["grey"]
+            ax.plot(THRESHOLDS, values[other], color=grey, alpha=0.3, zorder=0)
         ax.set_ylim(0, top)
         return ax
 

@@ -144,3 +144,20 @@ def test_forest_reaches_the_published_error():
     table = RandomForestBaseline().fit(task).predict(task.test["formula"])
     error = score(task.metric, task.test["target"], table["prediction"])
     assert error <= 1.1 * 11.907  # data/published/extended_mae.csv
+
+
+@pytest.mark.parametrize("kind", [MeanBaseline, RandomForestBaseline])
+@pytest.mark.parametrize(
+    ("targets", "metric", "reason"),
+    [
+        ([], "mae", "rows with finite targets"),
+        ([1.0, np.nan], "mae", "rows with finite targets"),
+        ([0.5, 0.9], "rocauc", "targets 0 and 1, both"),
+        ([1.0, 1.0], "rocauc", "targets 0 and 1, both"),
+    ],
+)
+def test_targets_that_teach_nothing(kind, targets, metric, reason):
+    formulas = ["NaCl", "KCl"][: len(targets)]
+    train = pd.DataFrame({"formula": formulas, "target": np.array(targets, float)})
+    with pytest.raises(ValueError, match=reason):
+        kind().fit(Task("own", train, train, train, "", metric))

@@ -79,6 +79,15 @@ def test_intervals_are_judged_in_the_orders_that_they_were_calibrated_with(train
     asked = found.predict(task.test["formula"], orders=2, interval=0.9)
     width = (asked["upper"] - asked["lower"]).mean()
     assert table.loc["test", "width"] == pytest.approx(width)
+    near = replace(task, test=task.train[:40])  # all of them are near
+    said = f"training set: 40, mae {error_table(found, near).loc['test', 'error']:.4g}"
+    assert said in model_card(found, near)
+
+
+def test_a_training_set_of_one_composition_has_a_card(trained):
+    task, predictor = trained
+    train = task.train[:2].assign(formula=["NaCl", "Na2Cl2"])
+    assert "Test compositions" not in model_card(predictor, replace(task, train=train))
 
 
 def test_no_rows_to_judge_are_an_empty_table(trained):

@@ -204,3 +204,8 @@ def test_full_table_of_the_test_set_takes_less_than_a_minute():
         lambda counts: (counts.diff() > 0).any()
     )
     assert rises.mean() < 0.05
+
+
+def test_one_text_is_no_list_of_elements(model):
+    with pytest.raises(TypeError, match=r"give a list of symbols: \['CO'\]"):
+        cecv_table(model, ["CaTiO3"], "CO")

@@ -1,7 +1,9 @@
 """The command line, as a user types it."""
 
 import itertools
+import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -194,7 +196,7 @@ def test_classes_are_0_and_1(tmp_path, capsys):
     assert rejects["reason"].tolist() == ["target '2' is neither 0 nor 1"]
     table.assign(target=1).to_csv(csv, index=False)
     assert main(arguments) == 2
-    assert "holds one class only" in capsys.readouterr().err
+    assert "needs targets 0 and 1, both" in capsys.readouterr().err
     assert not (tmp_path / "classes.rejects.csv").exists()  # nothing was rejected
 
 
@@ -259,7 +261,7 @@ def test_repaired_rejects_are_not_replaced(tmp_path, capsys):
     csv, out = tmp_path / "run.rejects.csv", tmp_path / "run.safetensors"
     csv.write_text("formula,target\nFeO,1\n")
     assert main(["train", str(csv), "--out", str(out)]) == 2
-    assert "would be replaced by new rejects: rename it" in capsys.readouterr().err
+    assert "would be replaced: name another file" in capsys.readouterr().err
     assert csv.exists()
 
 
@@ -269,3 +271,45 @@ def test_a_folder_without_permission_costs_no_training(tmp_path, monkeypatch, ca
     monkeypatch.setattr("os.access", lambda path, mode: False)
     assert main(["train", str(csv), "--out", str(tmp_path / "m.safetensors")]) == 2
     assert "no permission to write in the folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train in.csv --out in.csv",
+        "train m.md --out m.safetensors",
+        "cecv m.safetensors in.csv --out in.csv",
+        "cecv m.safetensors in.csv --out m.safetensors",
+        "cecv m.safetensors in.csv --out c.csv --figure c.csv",
+        "predict m.safetensors in.csv --out in.csv",
+        "predict m.safetensors FeO --out m.safetensors",
+    ],
+)
+def test_what_a_command_reads_it_does_not_replace(
+    words, tmp_path, model_file, monkeypatch, capsys
+):
+    shutil.copyfile(model_file, tmp_path / "m.safetensors")
+    for name in ("in.csv", "m.md"):
+        (tmp_path / name).write_text("formula,target\nFeO,1\n")
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main(words.split()) == 2
+    assert "would be replaced: name another file" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_figure_of_no_kind_costs_no_counting(tmp_path, model_file, capsys):
+    csv = tmp_path / "in.csv"
+    csv.write_text("formula\nCaTiO3\n")
+    arguments = ["cecv", str(model_file), str(csv), "--out", str(tmp_path / "c.csv")]
+    for name in ("fig", "fig.xyz"):
+        assert main([*arguments, "--figure", str(tmp_path / name)]) == 2
+        assert "needs an ending such as .png" in capsys.readouterr().err
+    assert not (tmp_path / "c.csv").exists()
+
+
+def test_a_pipe_that_is_not_utf8_gets_all_tasks():
+    command = [sys.executable, "-m", "lgdcnn_lib", "data"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    said = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert "μB/cell" in said.stdout.decode("utf-8")

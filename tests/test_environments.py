@@ -409,3 +409,17 @@ def test_speed_on_five_thousand_matrices_of_four_elements(method, limit):
     count_environments(list(matrices), method=method)
     seconds = time.process_time() - start
     assert seconds < limit
+
+
+def test_at_a_strict_zero_nothing_is_within_the_threshold():
+    equal = [np.array([[1, 0.2, 0.3], [0.2, 1, 0.4], [0.3, 0.4, 1]])] * 4
+    other = [np.eye(3)]
+    for method in ("leader", "complete"):
+        for matrices in (equal, equal + other):
+            [count] = count_environments(matrices, [0], method, "paper")
+            assert count == len(matrices)
+
+
+def test_labels_belong_to_one_threshold():
+    with pytest.raises(ValueError, match="one threshold, not to 2"):
+        cluster_labels([np.eye(3)], [0.1, 0.2])

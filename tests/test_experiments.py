@@ -207,3 +207,37 @@ def test_a_refitted_baseline_is_a_run_of_its_own():
 def test_hardware_names_the_processor_of_apple(monkeypatch):
     monkeypatch.setattr(PROVENANCE.torch.backends.mps, "is_available", lambda: True)
     assert provenance()["hardware"].startswith("mps, ")
+
+
+def test_the_seed_of_a_run_is_that_of_its_batches(monkeypatch):
+    seeds = []
+
+    def spy(model, task, config):
+        seeds.append(config.seed)
+        return fit(model, task, config)
+
+    monkeypatch.setattr(experiments, "fit", spy)
+    run(dataclasses.replace(SPEC, seed=5))
+    assert seeds == [5]
+
+
+def test_a_refit_without_test_set_is_refused_before_the_work(monkeypatch):
+    monkeypatch.setattr(experiments, "fit", None)
+    with pytest.raises(ValueError, match="nothing to score"):
+        run(dataclasses.replace(SPEC, refit=True), test=False)
+
+
+def test_a_run_that_fails_in_two_processes_failed_once(tmp_path):
+    wild = dataclasses.replace(SPEC, task="no_task")
+    assert run_grid([wild], tmp_path / "grid.csv", jobs=2) == 1
+
+
+def test_rows_go_to_no_other_file_and_an_empty_one_will_do(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("formula,target\nFeO,1\n")
+    with pytest.raises(ValueError, match=r"data\.csv holds no results"):
+        finished(path)
+    path.write_text("")
+    mean = dataclasses.replace(SPEC, model="mean")
+    assert run_grid([mean], path) == 0
+    assert finished(path) == {mean.key}

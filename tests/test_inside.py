@@ -79,7 +79,15 @@ def test_without_exchange_a_part_depends_on_nothing_but_its_element_and_amount()
     assert raw[0] != pytest.approx(raw[2], abs=1e-3)
 
 
+def test_every_label_needs_a_vector():
+    for vectors in (np.eye(6), np.full((3, 2), np.nan)):
+        with pytest.raises(ValueError, match="a finite vector for each of 3 labels"):
+            same_label_odds(vectors, [0, 0, 1])
+
+
 def test_contributions_refuse_what_has_none(predictor):
+    with pytest.raises(ValueError, match="no formula"):
+        contributions(predictor, [])
     with pytest.raises(ValueError, match="regression"):
         contributions(Predictor(predictor.model, Scaler(), "rocauc", "1", {}), ["CuO"])
     padded = build_model("lstm", ModelConfig(d=16, padding="published"))
@@ -101,7 +109,8 @@ def test_composition_line_agrees_with_predict(predictor):
     [
         (("Cu", "Cu", [0.5]), "two elements"),
         (("Cu", "Xx", [0.5]), "'Xx'"),
-        (("Cu", "O", [0.5, 1.0]), "between 0 and 1"),
+        (("Cu", "O", [0.5, 1.0]), "fraction 1 is not between 0 and 1"),
+        (("Cu", "O", 2.0), "fraction 2 is not between 0 and 1"),
         (("Cu", "O", [np.nan]), "between 0 and 1"),
     ],
 )

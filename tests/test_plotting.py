@@ -476,3 +476,17 @@ def test_wiring_draws_every_wire_and_box():
 def test_wiring_names_the_line_that_it_cannot_read(wires, boxes, line):
     with pytest.raises(ValueError, match=line):
         plotting.wiring(wires, boxes, height=1)
+
+
+def test_nothing_is_left_out_of_a_figure():
+    with pytest.raises(ValueError, match="the value 5 is in no bin"):
+        plotting.error_by_bin([0.5, 5, 0.7], [1, 1, 1], "x", "eV", [0, 1, 2])
+    with pytest.raises(ValueError, match="the value nan is in no bin"):
+        plotting.error_by_bin([0.5, np.nan], [1, 1], "x", "eV", [0, 1, 2])
+    with pytest.raises(ValueError, match="2 matrices, but 1 labels"):
+        plotting.environment_heatmap([np.eye(3)] * 2, [0])
+    with pytest.raises(ValueError, match="no element has a number"):
+        plotting.element_map([[0, 1]], ["Si"], {}, "N")
+    for pair in (([], []), ([1.0], [np.nan])):
+        with pytest.raises(ValueError, match="pairs of finite numbers"):
+            plotting.parity(*pair, "eV")

@@ -149,3 +149,11 @@ def test_three_digits_keep_their_zeros_and_leave_the_rest():
     shown = [three_digits(v) for v in (2.0, 29.04, 0.3204, 3.6e-6, 128.4, np.nan)]
     assert shown == ["2.00", "29.0", "0.320", "3.60e-06", "128", ""]
     assert [three_digits(v) for v in (3, "win", None)] == [3, "win", None]
+
+
+def test_recipes_that_were_never_validated_are_kept_and_unscored_rows_not_judged():
+    table = pd.DataFrame({"task": ["aflow__Egap", "mp_e_hull", "mp_mu_b"]})
+    table = table.assign(model="lg_dcnn", recipe="r", val_error=np.nan, spread=np.nan)
+    table["test_error"] = [0.1, np.nan, 0.2]
+    assert len(chosen(table)) == 3
+    assert against(table, "crabnet")["task"].tolist() == ["aflow__Egap", "mp_mu_b"]

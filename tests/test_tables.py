@@ -200,3 +200,43 @@ def test_classes_as_spreadsheets_write_them():
         table.assign(target=[True, False] * 4), "formula", "target", True
     )
     assert good["target"].tolist() == [1, 0] * 4
+
+
+def test_an_empty_cell_of_a_single_column_is_a_row(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("formula\nFe2O3\n\nNaCl\n")
+    table = read_formulas(path)
+    assert table["formula"].tolist() == ["Fe2O3", "", "NaCl"]
+    assert check_rows(table)[1]["row"].tolist() == [1]
+    path.write_text("formula,target\nFe2O3,1\n\n\n")  # here it is no row
+    assert len(read_formulas(path)) == 1
+
+
+def test_rows_of_no_part_are_not_lost_when_duplicates_are_merged():
+    table = pd.DataFrame({"formula": ["NaCl", "KCl", "ClNa", "LiF"], "target": 1.0})
+    table["split"] = ["train", None, None, None]
+    merged, rejects = merge_duplicates(table, 0)
+    assert merged["formula"].tolist() == table["formula"].tolist()
+    assert merged["target"].tolist() == [1.0] * 4
+    assert rejects.empty
+
+
+def test_columns_that_are_not_there_and_tolerances_that_are_none():
+    table = pd.DataFrame({"composition": ["NaCl"], "target": [1.0]})
+    for work in (
+        lambda: check_rows(table),
+        lambda: merge_duplicates(table, 0),
+        lambda: make_task(table, "own"),
+    ):
+        with pytest.raises(ValueError, match="no column 'formula'; there are: compos"):
+            work()
+    for tolerance in (-1, float("nan")):
+        with pytest.raises(ValueError, match="must be 0 or more"):
+            merge_duplicates(table, tolerance, "composition")
+
+
+def test_a_mean_of_two_classes_is_no_class():
+    table = frame(4).assign(target=[0, 0.5, 1, 1])
+    table["split"] = ["train", "train", "val", "val"]
+    with pytest.raises(ValueError, match="train split of own needs targets 0 and 1"):
+        make_task(table, "own", metric="rocauc")
