@@ -121,7 +121,7 @@ data: $(READY) ## rebuild data/ from its sources and prove the checksums
 	@echo "== Rebuilding data/"
 	$(BIN)/python data/build.py
 
-checkpoints: $(READY) ## train the nine networks of data/checkpoints anew (an hour or two)
+checkpoints: $(READY) ## train the nine networks of data/checkpoints anew (three hours of a core)
 	@echo "== Training the networks of data/checkpoints, one after the other"
 	$(BIN)/python tools/cecv_study.py --again checkpoints
 
