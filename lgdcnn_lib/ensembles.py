@@ -35,7 +35,8 @@ def ensemble_error(task: str, runs: pd.DataFrame) -> float:
     Raises
     ------
     ValueError
-        When a fold has not as many test rows of each seed as the task has.
+        When a fold has not as many test rows of each seed as the task has, or there is
+        no test row.
     """
     errors = []
     for fold, rows in runs[runs["split"] == "test"].groupby("fold"):
@@ -48,6 +49,8 @@ def ensemble_error(task: str, runs: pd.DataFrame) -> float:
             kinds.append(np.mean(members, axis=0))
         mean = np.mean(kinds, axis=0)
         errors.append(score(BENCHMARKS[task].metric, truth, mean))
+    if not errors:
+        raise ValueError(f"{task}: no test rows")
     return float(np.mean(errors))
 
 
@@ -57,7 +60,7 @@ def whole_runs(task: str, model: str, recipe: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As `load_predictions`; no rows where none are kept.
+        As `load_predictions`; empty, without columns, where none are kept.
     """
     try:
         kept = load_predictions(task, model)

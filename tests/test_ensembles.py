@@ -35,6 +35,8 @@ def test_an_ensemble_is_scored_by_its_mean():
     assert ensemble_error(task, mixed) == pytest.approx((2.0 + 1.0) / 2)
     with pytest.raises(ValueError, match="missing, or double"):
         ensemble_error(task, pd.concat([*runs, member(1, 1, 0.0)]))
+    with pytest.raises(ValueError, match="no test rows"):
+        ensemble_error(task, ensemble.assign(split="val"))
 
 
 def test_ensembles_of_the_best_recipes_are_no_worse_than_their_members():

@@ -262,7 +262,10 @@ def main() -> None:
     part, *wanted = [word for word in sys.argv[1:] if word != "--again"] or [""]
     lists = {"checkpoints": checkpoints, "controls": controls, "design": design}
     if part in lists:
-        work([s for s in lists[part]() if not wanted or s.run in wanted], again)
+        studies = lists[part]()
+        if unknown := sorted(set(wanted) - {study.run for study in studies}):
+            raise SystemExit(f"no run {', '.join(unknown)} in {part}")
+        work([s for s in studies if not wanted or s.run in wanted], again)
     elif part == "nulls":
         nulls()
     else:

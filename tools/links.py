@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from notebooks import ROOT, repository_url, site_url
 
@@ -83,6 +83,7 @@ def _request(address: str) -> tuple[int, str]:
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=SECONDS)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    path = quote(path, safe="%/:=&?~#+!$,;'@()*[]")  # letters outside ASCII
     try:
         connection.request("GET", path, headers={"User-Agent": "Mozilla/5.0 (links)"})
         answer = connection.getresponse()
