@@ -44,6 +44,16 @@ def test_every_figure_of_a_chapter_has_a_caption(page):
         assert figure.find("figcaption").get_text(strip=True)
 
 
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_folded_cell_of_an_exercise_says_what_it_holds(page):
+    for tag, what in (("checker", "the checker"), ("solution", "a solution")):
+        folds = soup(page).select(f"div.tag_{tag} > details > summary")
+        assert len(folds) == 3
+        assert {fold.get_text(" ", strip=True) for fold in folds} == {
+            f"Show {what} Hide {what}"
+        }
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_fetches_nothing_from_another_host(page):
     found = [

@@ -31,6 +31,7 @@ GLOSSARY = "book/appendix/glossary"
 LEFT_ALONE = ("book/appendix/bibliography", "book/appendix/api_")
 CACHE = ROOT / "_build" / ".jupyter_cache"
 PLAIN = (nodes.emphasis, nodes.strong)
+FOLDS = {"tag_checker": "the checker", "tag_solution": "a solution"}
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn")
 
 
@@ -72,6 +73,15 @@ def keep_own(
     if what == "module" and home and home.startswith("lgdcnn_lib") and home != current:
         return True
     return None
+
+
+def name_folds(app: Sphinx, doctree: nodes.document) -> None:
+    """Let a folded cell say what it holds: the checker of an exercise, or a solution."""
+    for cell in doctree.findall(nodes.container):
+        for tag, what in FOLDS.items():
+            if tag in cell["classes"]:
+                cell["prompt_show"] = f"Show {what}"
+                cell["prompt_hide"] = f"Hide {what}"
 
 
 # When a page is written -------------------------------------------------------
@@ -250,6 +260,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", prepare)
     app.connect("autodoc-process-docstring", link_chapters)
     app.connect("autodoc-skip-member", keep_own)
+    app.connect("doctree-read", name_folds)
     app.connect("doctree-resolved", link_words)
     app.connect("html-page-context", describe_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
