@@ -76,7 +76,7 @@ def keep_own(
 
 
 def name_folds(app: Sphinx, doctree: nodes.document) -> None:
-    """Let a folded cell say what it holds: the checker of an exercise, or a solution."""
+    """Let a folded cell say what it holds: an exercise's checker, or a solution."""
     for cell in doctree.findall(nodes.container):
         for tag, what in FOLDS.items():
             if tag in cell["classes"]:
