@@ -18,6 +18,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from lgdcnn_lib.benchmarks import Task
 from lgdcnn_lib.composition import encode
 from lgdcnn_lib.elements import data_dir, element_table
+from lgdcnn_lib.recipe import check_targets
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -108,9 +109,10 @@ class MeanBaseline:
         Raises
         ------
         ValueError
-            For no row, a target that is not finite, or classes other than 0 and 1.
+            As `recipe.check_targets` does.
         """
-        target = _targets(task)
+        check_targets(task)
+        target = task.train["target"].to_numpy(dtype=np.float64)
         self.mean, self.std = float(target.mean()), float(target.std())
         return self
 
@@ -163,7 +165,7 @@ class RandomForestBaseline:
         FormulaError
             For a formula that cannot be read.
         ValueError
-            For no row, a target that is not finite, or classes other than 0 and 1.
+            As `recipe.check_targets` does.
         """
         classes = task.metric == "rocauc"
         kind = RandomForestClassifier if classes else RandomForestRegressor
@@ -173,7 +175,8 @@ class RandomForestBaseline:
             random_state=self.seed,
             n_jobs=self.n_jobs,
         )
-        target = _targets(task)
+        check_targets(task)
+        target = task.train["target"].to_numpy(dtype=np.float64)
         features, _ = composition_features(task.train["formula"])
         self.forest.fit(features, target.astype(int) if classes else target)
         return self
@@ -209,15 +212,6 @@ class RandomForestBaseline:
             return np.asarray(tree.predict(features))
         [positive] = np.flatnonzero(self.forest.classes_ == 1)
         return np.asarray(tree.predict_proba(features)[:, positive])
-
-
-def _targets(task: Task) -> FloatArray:
-    target = task.train["target"].to_numpy(dtype=np.float64)
-    if not len(target) or not np.isfinite(target).all():
-        raise ValueError(f"{task.name}: training needs rows with finite targets")
-    if task.metric == "rocauc" and set(target) != {0, 1}:
-        raise ValueError(f"{task.name}: training needs targets 0 and 1, both of them")
-    return target
 
 
 def _table(

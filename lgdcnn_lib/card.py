@@ -14,6 +14,7 @@ from lgdcnn_lib.elements import SYMBOLS
 from lgdcnn_lib.intervals import rows_needed
 from lgdcnn_lib.novelty import novelty
 from lgdcnn_lib.predictor import Predictor
+from lgdcnn_lib.tables import group_rows
 
 RARE = 10  # fewer training compounds than this, and an element is hardly known
 
@@ -129,8 +130,8 @@ def _limit_lines(predictor: Predictor, task: Task) -> list[str]:
         f"- Elements in fewer than {RARE} training compounds: "
         f"{_symbols(np.flatnonzero((seen > 0) & (seen < RARE)))}.",
     ]
-    rows = np.hstack([batch.atomic_numbers.numpy(), batch.fractions.numpy()])
-    if len(task.test) and len(np.unique(rows, axis=0)) > 1:  # else none is near
+    known = len(set(group_rows(task.train["formula"])))
+    if len(task.test) and known > 1:  # of one composition, none is near
         far = novelty(task.test["formula"], task.train["formula"])["far"].to_numpy()
         calibration = predictor.calibration
         orders = 0 if calibration is None else calibration.orders

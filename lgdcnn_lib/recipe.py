@@ -229,7 +229,14 @@ def encode_split(name: str, rows: pd.DataFrame, order: Order) -> CompositionBatc
 
 
 def check_targets(task: Task) -> None:
-    """Refuse targets that cannot teach, and a split that has none; `Trainer` says."""
+    """Refuse targets of the training and validation sets that cannot teach.
+
+    Raises
+    ------
+    ValueError
+        For a target that is not a finite number, or not 0 or 1 for a classifier, naming
+        its row and formula; for an empty training set, or a split of one class.
+    """
     classify = task.metric == "rocauc"
     wanted = "a class, 0 or 1" if classify else "a finite number"
     for name, rows in (("train", task.train), ("val", task.val)):

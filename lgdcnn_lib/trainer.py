@@ -56,8 +56,7 @@ class Trainer:
     FormulaError
         For a formula that cannot be read, naming its table.
     ValueError
-        For a target that is not a finite number, or not 0 or 1 for a classifier, naming
-        its row and formula; for an empty training set, or a split of one class.
+        As `recipe.check_targets` does.
     """
 
     def __init__(

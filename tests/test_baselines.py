@@ -150,10 +150,10 @@ def test_forest_reaches_the_published_error():
 @pytest.mark.parametrize(
     ("targets", "metric", "reason"),
     [
-        ([], "mae", "rows with finite targets"),
-        ([1.0, np.nan], "mae", "rows with finite targets"),
-        ([0.5, 0.9], "rocauc", "targets 0 and 1, both"),
-        ([1.0, 1.0], "rocauc", "targets 0 and 1, both"),
+        ([], "mae", "the train split of own is empty"),
+        ([1.0, np.nan], "mae", "train row 1, KCl: the target nan is not a finite"),
+        ([0.5, 0.9], "rocauc", "train row 0, NaCl: the target 0.5 is not a class"),
+        ([1.0, 1.0], "rocauc", "the train split of own holds one class only"),
     ],
 )
 def test_targets_that_teach_nothing(kind, targets, metric, reason):

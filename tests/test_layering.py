@@ -22,8 +22,8 @@ FLOORS = (
     {"capture"},
     {"cecv", "inside"},
     {"baselines"},
-    {"card", "experiments", "tables"},
-    {"results"},
+    {"experiments", "tables"},
+    {"card", "results"},
     {"ensembles"},
     {"plotting_style"},
     {
