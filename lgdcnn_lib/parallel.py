@@ -78,3 +78,11 @@ def total(value: Tensor) -> Tensor:
     if processes() > 1:
         dist.all_reduce(value)
     return value
+
+
+def agree(answer: bool) -> bool:
+    """The answer of the first process, for all."""
+    answers = [answer]
+    if processes() > 1:
+        dist.broadcast_object_list(answers)
+    return answers[0]

@@ -31,8 +31,14 @@ def provenance() -> dict[str, str]:
             f"lgdcnn_lib {lgdcnn_lib.__version__}, torch {torch.__version__}, "
             f"numpy {np.__version__}, python {platform.python_version()}"
         ),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join([*_launcher(), Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
+
+
+def _launcher() -> list[str]:
+    """What started this process and others, to train together."""
+    together = os.environ.get("LOCAL_WORLD_SIZE")
+    return ["torchrun", "--nproc-per-node", together] if together else []
 
 
 @cache

@@ -75,7 +75,7 @@ def _train(original: Path, path: Path, state: Path) -> None:
     task = load_benchmark(facts["task"])
     model = build_model(facts["model"], config, seed=facts["seed"])
     run = fit(model, task, recipe, checkpoint=state)
-    if len(run.history) < recipe.epochs:
+    if run.interrupted:
         raise KeyboardInterrupt(f"the training of {path.stem} is not at its end")
     predictor = run.predictor
     found = predictor.predict(task.test["formula"])["prediction"]

@@ -35,10 +35,13 @@ class Run:
     history : DataFrame
         A row an epoch: epoch, lr, train_loss, val_error, seconds.
     predictor : Predictor
+    interrupted : bool
+        Whether Ctrl-C ended the training before its time.
     """
 
     history: pd.DataFrame
     predictor: Predictor
+    interrupted: bool = False
 
 
 def fit(
@@ -65,7 +68,7 @@ def fit(
     Returns
     -------
     Run
-        An interruption (Ctrl-C) returns the best network so far.
+        An interruption (Ctrl-C) returns the best network so far, and says so.
 
     Raises
     ------
@@ -95,7 +98,8 @@ def fit(
         except KeyboardInterrupt:
             interrupted = True
     predictor = trainer.finish(interrupted)
-    return Run(pd.DataFrame(trainer.history, columns=HISTORY), predictor)
+    history = pd.DataFrame(trainer.history, columns=HISTORY)
+    return Run(history, predictor, interrupted)
 
 
 def _bar(epochs: int, done: int, progress: bool | None) -> tqdm:

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from lgdcnn_lib import experiments
+from lgdcnn_lib import experiments, runs
 from lgdcnn_lib.benchmarks import load_benchmark
 from lgdcnn_lib.experiments import COLUMNS, RunSpec, finished, run, run_grid, specs
 from lgdcnn_lib.models import ModelConfig, build_model
 from lgdcnn_lib.provenance import provenance, start_process
-from lgdcnn_lib.training import TrainConfig, fit
+from lgdcnn_lib.training import TrainConfig, Trainer, fit
 from lgdcnn_lib.transfer import start_from
 
 PROVENANCE = importlib.import_module("lgdcnn_lib.provenance")
@@ -103,11 +103,11 @@ def test_orders_are_part_of_the_recipe():
 def test_a_refit_learns_from_the_validation_rows_too(monkeypatch):
     seen = []
 
-    def watched(model, task, config):
+    def watched(model, task, *rest):
         seen.append(task)
-        return fit(model, task, config)
+        return fit(model, task, *rest)
 
-    monkeypatch.setattr(experiments, "fit", watched)
+    monkeypatch.setattr(runs, "fit", watched)
     refit = dataclasses.replace(SPEC, refit=True)
     row, predictions = run(refit)
     assert set(seen[0].train["formula"]) == {*TASK.train["formula"], *TASK.val.formula}
@@ -148,12 +148,12 @@ def test_a_claimed_run_is_left_to_its_owner(tmp_path, monkeypatch):
     mean = dataclasses.replace(SPEC, model="mean")
     original = experiments.run
 
-    def meanwhile(spec, test):
+    def meanwhile(spec, *rest):
         """While this run lasts, another process asks for the same grid."""
         monkeypatch.setattr(experiments, "run", None)
         assert run_grid([mean], path) == 0
         assert finished(path) == set()
-        return original(spec, test)
+        return original(spec, *rest)
 
     monkeypatch.setattr(experiments, "run", meanwhile)
     assert run_grid([mean], path) == 0
@@ -212,17 +212,17 @@ def test_hardware_names_the_processor_of_apple(monkeypatch):
 def test_the_seed_of_a_run_is_that_of_its_batches(monkeypatch):
     seeds = []
 
-    def spy(model, task, config):
+    def spy(model, task, config, *rest):
         seeds.append(config.seed)
-        return fit(model, task, config)
+        return fit(model, task, config, *rest)
 
-    monkeypatch.setattr(experiments, "fit", spy)
+    monkeypatch.setattr(runs, "fit", spy)
     run(dataclasses.replace(SPEC, seed=5))
     assert seeds == [5]
 
 
 def test_a_refit_without_test_set_is_refused_before_the_work(monkeypatch):
-    monkeypatch.setattr(experiments, "fit", None)
+    monkeypatch.setattr(runs, "fit", None)
     with pytest.raises(ValueError, match="nothing to score"):
         run(dataclasses.replace(SPEC, refit=True), test=False)
 
@@ -241,3 +241,28 @@ def test_rows_go_to_no_other_file_and_an_empty_one_will_do(tmp_path):
     mean = dataclasses.replace(SPEC, model="mean")
     assert run_grid([mean], path) == 0
     assert finished(path) == {mean.key}
+
+
+def test_a_stopped_run_has_no_row_and_goes_on(tmp_path, monkeypatch):
+    path, folder = tmp_path / "grid.csv", tmp_path / "checkpoints"
+    recipe = TrainConfig(epochs=3, device="cpu")
+    spec = dataclasses.replace(SPEC, train_config=recipe)
+    through = run(spec)[0]
+    run_epoch, calls = Trainer.run_epoch, []
+
+    def stopped(self):
+        calls.append(len(self.history))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return run_epoch(self)
+
+    monkeypatch.setattr(Trainer, "run_epoch", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_grid([spec], path, checkpoints=folder)
+    assert finished(path) == set()
+    assert run_grid([spec], path, checkpoints=folder) == 0
+    assert calls == [0, 1, 2, 2]  # two epochs, the stop, and the third epoch again
+    [row] = pd.read_csv(path).to_dict("records")
+    assert row["test_error"] == through["test_error"]
+    assert row["epochs"] == 3
+    assert not list(folder.iterdir())

@@ -18,7 +18,10 @@
 
 Each list writes ``data/results/<name>.csv`` and, where chapters need them, predictions,
 packed into ``data/results/predictions`` at the end (``pack`` packs what there is).
-Several lists may be named: they are done in that order.
+Several lists may be named: they are done in that order. A training that was stopped
+goes on from its last epoch. One long training may have several processes:
+
+    torchrun --nproc-per-node 2 tools/grid.py best --task OQMD_Bandgap --seed 0
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lgdcnn_lib import parallel
 from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
@@ -51,6 +55,7 @@ from recipe_search import (
 
 RESULTS = data_dir() / "results"
 PREDICTIONS = Path("runs/predictions")
+CHECKPOINTS = Path("runs/checkpoints")
 SMALL = 20_000  # rows: the tasks on which everything is compared
 LARGE = 120_000  # rows: beyond, a network takes hours of a core
 SEEDS = (0, 1, 2)
@@ -326,17 +331,26 @@ def main() -> int:
     parser.add_argument("lists", nargs="+", choices=[*LISTS, "pack"])
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
+    parser.add_argument("--task", choices=BENCHMARKS, help="only this task")
+    parser.add_argument("--seed", type=int, help="only this seed")
     options = parser.parse_args()
     start_process()
+    parallel.join()
     failed = 0
     for name in options.lists:
         if name == "pack":
             continue
-        grid = LISTS[name]()
+        grid = [
+            spec
+            for spec in LISTS[name]()
+            if options.task in (None, spec.task) and options.seed in (None, spec.seed)
+        ]
         kept = PREDICTIONS if name in KEPT else None
         path = options.out / f"{name}.csv"
-        failed += run_grid(grid, path, name not in BLIND, kept, options.jobs)
-    pack_predictions(PREDICTIONS, options.out / "predictions")
+        test = name not in BLIND
+        failed += run_grid(grid, path, test, kept, options.jobs, CHECKPOINTS)
+    if not parallel.rank():
+        pack_predictions(PREDICTIONS, options.out / "predictions")
     return int(failed > 0)
 
 

@@ -31,10 +31,11 @@ def train(
 ) -> tuple[Predictor, dict[str, Any]]:
     """Train L-G-DCNN; also return how it was done."""
     start = time.perf_counter()
-    predictor = fit(
-        build_model("lg_dcnn", network, recipe.seed), task, recipe
-    ).predictor
-    return predictor, {"seconds": round(time.perf_counter() - start)} | provenance()
+    run = fit(build_model("lg_dcnn", network, recipe.seed), task, recipe)
+    if run.interrupted:
+        raise KeyboardInterrupt
+    seconds = round(time.perf_counter() - start)
+    return run.predictor, {"seconds": seconds} | provenance()
 
 
 def keep(predictor: Predictor, made: dict[str, Any], task: Task, path: Path) -> None:
