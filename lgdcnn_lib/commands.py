@@ -190,8 +190,9 @@ def benchmark(options: argparse.Namespace) -> None:
 
     from lgdcnn_lib.benchmarks import BENCHMARKS
     from lgdcnn_lib.elements import data_dir
-    from lgdcnn_lib.experiments import run_grid, specs
+    from lgdcnn_lib.experiments import run_grid
     from lgdcnn_lib.models import ModelConfig
+    from lgdcnn_lib.runs import specs
     from lgdcnn_lib.training import TrainConfig
 
     tasks = list(BENCHMARKS) if options.tasks == ["all"] else options.tasks

@@ -22,22 +22,7 @@ from filelock import FileLock, Timeout
 from lgdcnn_lib import parallel
 from lgdcnn_lib.benchmarks import BENCHMARKS
 from lgdcnn_lib.provenance import start_process
-from lgdcnn_lib.runs import BASELINES, COLUMNS, KEY, RunSpec, run, specs, subset
-
-__all__ = [
-    "BASELINES",
-    "COLUMNS",
-    "KEY",
-    "RunSpec",
-    "append",
-    "finished",
-    "run",
-    "run_grid",
-    "save_predictions",
-    "specs",
-    "subset",
-    "write_predictions",
-]
+from lgdcnn_lib.runs import COLUMNS, KEY, RunSpec, run
 
 
 def finished(path: Path) -> set[tuple[str, ...]]:

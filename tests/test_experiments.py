@@ -10,9 +10,10 @@ import torch
 
 from lgdcnn_lib import experiments, runs
 from lgdcnn_lib.benchmarks import load_benchmark
-from lgdcnn_lib.experiments import COLUMNS, RunSpec, finished, run, run_grid, specs
+from lgdcnn_lib.experiments import finished, run_grid
 from lgdcnn_lib.models import ModelConfig, build_model
 from lgdcnn_lib.provenance import provenance, start_process
+from lgdcnn_lib.runs import COLUMNS, RunSpec, run, specs, subset
 from lgdcnn_lib.training import TrainConfig, Trainer, fit
 from lgdcnn_lib.transfer import start_from
 
@@ -180,7 +181,7 @@ def test_grid_order_and_folds():
 
 def test_training_subsets():
     small = dataclasses.replace(SPEC, n_train=50)
-    task = experiments.subset(load_benchmark("matbench_steels", fold=0), 50, seed=0)
+    task = subset(load_benchmark("matbench_steels", fold=0), 50, seed=0)
     assert len(task.train) == 50
     assert small.key != SPEC.key
     assert run(small, test=False)[0]["n_train"] == "50"

@@ -10,8 +10,9 @@ import torch.multiprocessing as mp
 from lgdcnn_lib import experiments, parallel
 from lgdcnn_lib.benchmarks import Task, load_benchmark
 from lgdcnn_lib.composition import encode
-from lgdcnn_lib.experiments import RunSpec, run_grid
+from lgdcnn_lib.experiments import run_grid
 from lgdcnn_lib.models import ModelConfig, build_model
+from lgdcnn_lib.runs import RunSpec
 from lgdcnn_lib.training import TrainConfig, fit
 
 # 65 compounds in batches of 16: some left-over batches are smaller than 2.

@@ -10,10 +10,10 @@ import grid
 import pretrain
 from lgdcnn_lib.benchmarks import load_benchmark, score
 from lgdcnn_lib.elements import data_dir
-from lgdcnn_lib.experiments import subset
 from lgdcnn_lib.models import ModelConfig, build_model
 from lgdcnn_lib.predictor import Predictor
 from lgdcnn_lib.results import load_results
+from lgdcnn_lib.runs import subset
 from lgdcnn_lib.training import TrainConfig
 
 PATH = data_dir().parent / pretrain.PRETRAINED

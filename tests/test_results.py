@@ -6,7 +6,7 @@ import pytest
 
 from lgdcnn_lib import results
 from lgdcnn_lib.benchmarks import BENCHMARKS, load_benchmark, score
-from lgdcnn_lib.experiments import COLUMNS, RunSpec, run, save_predictions
+from lgdcnn_lib.experiments import save_predictions
 from lgdcnn_lib.results import (
     against,
     by_seed,
@@ -17,6 +17,7 @@ from lgdcnn_lib.results import (
     summary,
     three_digits,
 )
+from lgdcnn_lib.runs import COLUMNS, RunSpec, run
 
 
 def rows(task, folds, seeds, **more):

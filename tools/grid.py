@@ -36,10 +36,11 @@ from typing import Any
 from lgdcnn_lib import parallel
 from lgdcnn_lib.benchmarks import BENCHMARKS, N_FOLDS
 from lgdcnn_lib.elements import data_dir
-from lgdcnn_lib.experiments import BASELINES, RunSpec, run_grid, specs
+from lgdcnn_lib.experiments import run_grid
 from lgdcnn_lib.models import ModelConfig
 from lgdcnn_lib.provenance import start_process
 from lgdcnn_lib.results import pack_predictions
+from lgdcnn_lib.runs import BASELINES, RunSpec, specs
 from lgdcnn_lib.training import TrainConfig
 from pretrain import PRETRAINED
 from recipe_search import (

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lgdcnn_lib.experiments import RunSpec
 from lgdcnn_lib.models import ModelConfig
+from lgdcnn_lib.runs import RunSpec
 from lgdcnn_lib.training import TrainConfig
 
 # The tasks on which recipes are chosen, by validation alone.
