@@ -15,8 +15,8 @@ from torch import nn
 
 from lgdcnn_lib.composition import CompositionBatch, encode
 from lgdcnn_lib.environments import FloatArray, environment_matrices
+from lgdcnn_lib.inference import batches_by_count
 from lgdcnn_lib.models import CompositionModel
-from lgdcnn_lib.predictor import batches_by_count
 
 Formulas: TypeAlias = Sequence[str] | CompositionBatch
 

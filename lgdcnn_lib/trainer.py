@@ -19,9 +19,10 @@ from lgdcnn_lib import parallel
 from lgdcnn_lib.benchmarks import Task, score
 from lgdcnn_lib.composition import CompositionBatch, shuffle_elements
 from lgdcnn_lib.graphs import GraphedStep, Step
+from lgdcnn_lib.inference import batches_by_count
 from lgdcnn_lib.models import CompositionModel, ModelOutput
 from lgdcnn_lib.optim import CycleAveraging
-from lgdcnn_lib.predictor import Predictor, Scaler, batches_by_count
+from lgdcnn_lib.predictor import Predictor, Scaler
 from lgdcnn_lib.recipe import (
     HALF_CYCLE,
     TrainConfig,

@@ -8,11 +8,12 @@ import imports
 FLOORS = (
     {"elements", "provenance"},
     {"formulas"},
+    {"batch"},
     {"composition"},
     {"benchmarks"},
     {"layers"},
     {"models"},
-    {"optim", "checkpoint", "intervals", "novelty"},
+    {"optim", "checkpoint", "intervals", "novelty", "inference"},
     {"predictor"},
     {"recipe", "graphs", "parallel", "transfer"},
     {"trainer"},

@@ -10,8 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from lgdcnn_lib.composition import FormulaError, encode
+from lgdcnn_lib.inference import run_model
 from lgdcnn_lib.models import MODELS, ModelConfig, build_model
-from lgdcnn_lib.predictor import Predictor, Scaler, run_model
+from lgdcnn_lib.predictor import Predictor, Scaler
 
 FORMULAS = ["Fe2O3", "Si", "NaCl", "LiFeMnPO4", "Ge", "MgO"]
 

@@ -32,8 +32,9 @@ from lgdcnn_lib.cecv import cecv_table, count_environments
 from lgdcnn_lib.composition import encode
 from lgdcnn_lib.elements import data_dir
 from lgdcnn_lib.environments import Method
+from lgdcnn_lib.inference import batches_by_count
 from lgdcnn_lib.models import ModelConfig, build_model
-from lgdcnn_lib.predictor import Predictor, batches_by_count
+from lgdcnn_lib.predictor import Predictor
 from lgdcnn_lib.provenance import provenance
 from lgdcnn_lib.training import TrainConfig, Trainer
 from measure import (
