@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import fcntl
 import json
 import sys
 import time
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 
 from lgdcnn_lib.benchmarks import Task, load_benchmark, score
 from lgdcnn_lib.cecv import cecv_table, count_environments, environment_matrices
@@ -154,15 +154,16 @@ def counts(
 def write(path: Path, fields: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     """Add rows in the place of older ones of the same runs, safe beside others."""
     runs = {row["run"] for row in rows}
-    with path.open("a+", newline="") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with (
+        FileLock(path.parent / ".lock"),
+        path.open("a+", newline="", encoding="utf-8") as file,
+    ):
         file.seek(0)
         kept = [row for row in csv.DictReader(file) if row["run"] not in runs]
         file.truncate(0)
         writer = csv.DictWriter(file, fields)
         writer.writeheader()
         writer.writerows(kept + rows)
-        file.flush()
 
 
 def train(study: Study, task: Task) -> tuple[Trainer, list[dict[str, Any]], float]:
@@ -222,13 +223,12 @@ def work(studies: list[Study], again: bool = False) -> None:
     locks = data_dir() / "results/.claims"
     locks.mkdir(parents=True, exist_ok=True)
     for study in studies:
-        with (locks / study.run.replace(">", "-")).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            if again or study.run not in done():
-                perform(study)
+        try:
+            with FileLock(locks / study.run.replace(">", "-"), timeout=0):
+                if again or study.run not in done():
+                    perform(study)
+        except Timeout:  # another process is at it
+            continue
 
 
 def nulls() -> None:
