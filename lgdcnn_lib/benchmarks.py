@@ -29,6 +29,17 @@ FOLD_SEED = 18012019
 VALIDATION_SHARE = 0.1
 
 
+# Of the models of the leaderboard: those that never look at a structure; and the tasks
+# that have none, on which no model can ("input type: composition").
+FORMULA_MODELS = ("crabnet", "ax_saasbo_crabnet", "finder_composition")
+NO_STRUCTURES = (
+    "matbench_steels",
+    "matbench_expt_gap",
+    "matbench_expt_is_metal",
+    "matbench_glass",
+)
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """Facts about one task.
@@ -75,6 +86,13 @@ class Benchmark:
     citation: str
     sha256: str
     published: dict[str, float] = field(hash=False, repr=False)
+
+    def composition_only(self) -> tuple[str, ...]:
+        """The models in `published` that read the formula alone, the mean left out."""
+        names = tuple(name for name in self.published if name != "dummy")
+        if self.collection == "extended" or self.name in NO_STRUCTURES:
+            return names
+        return tuple(name for name in names if name in FORMULA_MODELS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -169,7 +169,7 @@ def relative_errors(
     low, high = ax.get_xlim()
     fine = (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.2)
     medium = (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.6, 1.8)
-    coarse = (0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5)
+    coarse = (0.05, 0.1, 0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5)
     wanted = fine if high < 1.6 * low else medium if high < 2.5 * low else coarse
     ticks = [t for t in wanted if low <= t <= high]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])

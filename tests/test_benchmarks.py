@@ -279,3 +279,12 @@ def test_scores_by_hand():
 def test_a_fold_or_metric_that_there_is_not(fold, metric):
     with pytest.raises(ValueError, match=f"no fold {fold} for the metric '{metric}'"):
         fold_rows(np.arange(100.0), fold, metric)
+
+
+def test_models_of_a_task_without_structures_read_the_formula_alone():
+    structured = BENCHMARKS["matbench_dielectric"]
+    assert set(structured.composition_only()) == {"crabnet", "finder_composition"}
+    steels = BENCHMARKS["matbench_steels"]
+    assert set(steels.published) - set(steels.composition_only()) == {"dummy"}
+    bulk = BENCHMARKS["mp_bulk_modulus"]
+    assert list(bulk.composition_only()) == list(bulk.published)
