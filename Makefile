@@ -76,7 +76,7 @@ instructor-check: instructor ## run the instructors' notebooks to their end, if 
 	@find build/instructor -name '*.ipynb' | sort | \
 		xargs $(BIN)/python tools/execute.py --workers $(WORKERS)
 
-test: lint unit book site ## run everything that continuous integration runs
+test: lint unit book site ## run all checks; continuous integration adds colab-check
 
 lint: $(READY) ## check style (ruff), types (mypy) and spelling (codespell)
 	@echo "== Style, types and spelling"

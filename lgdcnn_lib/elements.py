@@ -135,7 +135,7 @@ ELEMENT_TABLES: dict[str, TableInfo] = {
         58,
         "Tabulated properties of the elements",
         *_EMBEDDINGS,
-        "Liu et al., Comput. Mater. Sci. 211, 111496 (2022), "
+        "Kusaba et al., Comput. Mater. Sci. 211, 111496 (2022), "
         "doi:10.1016/j.commatsci.2022.111496",
     ),
     "megnet16": TableInfo(

@@ -47,7 +47,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
 @pytest.mark.parametrize("module", imports.modules())
 def test_module_imports_only_from_below(module):
-    assert module in FLOOR, f"give {module} its floor, here and in CONTRIBUTING.md"
+    assert module in FLOOR, f"give {module} its floor here"
     above = {
         name for name in imports.module_imports(module) if FLOOR[name] >= FLOOR[module]
     }

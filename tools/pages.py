@@ -151,7 +151,7 @@ def _task(task: Benchmark) -> str:
         f"- Targets: {spread}.",
         f"- Rows: {train} / {val} / {test} for train, validation and test ({where}); "
         f"{task.repeated:,} repeat a composition.",
-        f"- Source: {task.source}. {_with_links(task.citation)}.",
+        f"- Source: {task.source.removesuffix('.')}. {_with_links(task.citation)}.",
         f"- Licence: {task.licence}.",
     ]
     if published:
