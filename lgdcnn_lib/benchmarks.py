@@ -301,5 +301,5 @@ def _published() -> dict[str, dict[str, float]]:
 
 
 def _read_csv(name: str) -> pd.DataFrame:
-    # "NaN" is sodium nitride: no text stands for a missing value in these files.
+    # "NaN" is a formula: no text stands for a missing value in these files.
     return pd.read_csv(data_dir() / name, keep_default_na=False)

@@ -19,7 +19,7 @@ SHARES: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
 def read_formulas(
     path: str | Path, formula: str = "formula", text: bool = False
 ) -> pd.DataFrame:
-    """Read a CSV, every cell of the formula column as text ("NaN" is sodium nitride).
+    """Read a CSV, every cell of the formula column as text ("NaN" is a formula).
 
     With ``text`` all other columns are text too, and stay as they are written.
 
