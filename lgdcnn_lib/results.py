@@ -25,7 +25,7 @@ def load_results(*names: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a run, with the columns of `experiments.COLUMNS`; ``fold`` and
+        A row a run, with the columns of `runs.COLUMNS`; ``fold`` and
         ``n_train`` are text, empty where there is none.
 
     Raises
