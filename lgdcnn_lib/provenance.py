@@ -61,11 +61,13 @@ def start_process() -> None:
 
 
 def _hardware() -> str:
-    threads = torch.get_num_threads()
+    threads = f"{torch.get_num_threads()} thread(s)"
+    if _launcher():  # their seconds are not those of one process
+        threads = f"{_launcher()[-1]} processes of {threads}"
     if torch.backends.mps.is_available():
         return f"mps, {_processor()}"
     if not torch.cuda.is_available():
-        return f"cpu, {threads} thread(s), {_processor()}"
+        return f"cpu, {threads}, {_processor()}"
     precision = torch.get_float32_matmul_precision()
     return f"cuda, {torch.cuda.get_device_name()}, float32 products: {precision}"
 

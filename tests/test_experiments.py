@@ -205,6 +205,18 @@ def test_a_refitted_baseline_is_a_run_of_its_own():
     assert plain.key != dataclasses.replace(plain, refit=True).key
 
 
+def test_processes_that_train_together_say_so(monkeypatch):
+    monkeypatch.setattr(PROVENANCE.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(PROVENANCE.torch.backends.mps, "is_available", lambda: False)
+    alone = provenance()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    made = provenance()
+    assert made["command"] == f"torchrun --nproc-per-node 2 {alone['command']}"
+    assert made["hardware"] == alone["hardware"].replace(
+        "cpu, ", "cpu, 2 processes of "
+    )
+
+
 def test_hardware_names_the_processor_of_apple(monkeypatch):
     monkeypatch.setattr(PROVENANCE.torch.backends.mps, "is_available", lambda: True)
     assert provenance()["hardware"].startswith("mps, ")
