@@ -6,8 +6,9 @@ interruption.
 
 from __future__ import annotations
 
+import copy
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,7 @@ from lgdcnn_lib.predictor import Predictor
 from lgdcnn_lib.recipe import TrainConfig
 from lgdcnn_lib.trainer import Trainer
 
-__all__ = ["Run", "TrainConfig", "Trainer", "fit"]
+__all__ = ["Run", "TrainConfig", "Trainer", "fit", "fit_snapshots"]
 
 HISTORY = ["epoch", "lr", "train_loss", "val_error", "seconds"]
 
@@ -100,6 +101,52 @@ def fit(
     predictor = trainer.finish(interrupted)
     history = pd.DataFrame(trainer.history, columns=HISTORY)
     return Run(history, predictor, interrupted)
+
+
+def fit_snapshots(
+    model: CompositionModel,
+    task: Task,
+    config: TrainConfig,
+    cycles: int,
+    progress: bool | None = None,
+) -> list[Run]:
+    """Train in cycles, and keep the network that stands at the end of each.
+
+    A cycle goes on from the weights of the one before, with a new schedule and new
+    batches. The mean of the networks' predictions is a snapshot ensemble (Huang et al.,
+    ICLR 2017).
+
+    Parameters
+    ----------
+    model, task, progress
+        As for `fit`.
+    config : TrainConfig
+        Of one cycle; the seed of the batches grows by 1 from cycle to cycle.
+    cycles : int
+        At least 1.
+
+    Returns
+    -------
+    list of Run
+        One a cycle; an interruption (Ctrl-C) ends the list.
+
+    Raises
+    ------
+    ValueError
+        For less than one cycle, and as `fit` does.
+    FormulaError, FloatingPointError
+        As `fit` does.
+    """
+    if cycles < 1:
+        raise ValueError(f"cycles is {cycles}: there must be at least one")
+    runs: list[Run] = []
+    for cycle in range(cycles):
+        here = replace(config, seed=config.seed + cycle)
+        run = fit(model, task, here, progress=progress)
+        runs.append(replace(run, predictor=copy.deepcopy(run.predictor)))
+        if run.interrupted:
+            break
+    return runs
 
 
 def _bar(epochs: int, done: int, progress: bool | None) -> tqdm:

@@ -20,7 +20,7 @@ from lgdcnn_lib.recipe import (
     pick_device,
     robust_l1,
 )
-from lgdcnn_lib.training import TrainConfig, Trainer, fit
+from lgdcnn_lib.training import TrainConfig, Trainer, fit, fit_snapshots
 
 SMALL = ModelConfig(d=16)
 QUICK = TrainConfig(epochs=3, batch_size=16, device="cpu")
@@ -451,3 +451,35 @@ def test_numbers_of_numpy_are_numbers(task, tmp_path):
     again = Predictor.load(tmp_path / "network.safetensors")
     assert (again.info["fold"], again.info["mae"]) == (1, 0.5)
     assert load_tree(path)["config"]["seed"] == 3
+
+
+def test_snapshots_are_one_training_in_cycles(task):
+    """The first is that of `fit`, the next goes on from it, and none changes later."""
+    runs = fit_snapshots(build_model("lstm", SMALL, seed=0), task, QUICK, cycles=3)
+    network = build_model("lstm", SMALL, seed=0)
+    for cycle, run in enumerate(runs):
+        alone = fit(network, task, recipe(seed=QUICK.seed + cycle))
+        seen = [r.predictor.predict(["NaCl", "TiC", "MgB2"]) for r in (run, alone)]
+        pd.testing.assert_frame_equal(*seen)
+        assert len(run.history) == QUICK.epochs
+    assert len({run.predictor.predict(["TiC"])["prediction"][0] for run in runs}) == 3
+
+
+def test_snapshots_need_a_cycle(task):
+    with pytest.raises(ValueError, match="cycles is 0"):
+        fit_snapshots(build_model("lstm", SMALL), task, QUICK, cycles=0)
+
+
+def test_an_interruption_ends_the_snapshots(task, monkeypatch):
+    epochs = Trainer.run_epoch
+    calls = []
+
+    def stop_in_the_second_cycle(trainer):
+        calls.append(trainer)
+        if len(calls) == QUICK.epochs + 2:
+            raise KeyboardInterrupt
+        return epochs(trainer)
+
+    monkeypatch.setattr(Trainer, "run_epoch", stop_in_the_second_cycle)
+    runs = fit_snapshots(build_model("lstm", SMALL), task, QUICK, cycles=4)
+    assert [run.interrupted for run in runs] == [False, True]
