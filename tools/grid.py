@@ -1,6 +1,7 @@
 """Run the book's experiments: one row at once per finished run, resumable.
 
     python tools/grid.py recipe --jobs 2     # which recipe? (validation sets only)
+    python tools/grid.py classes --jobs 2    # which for classes? (validation only)
     python tools/grid.py main --jobs 2       # lg_dcnn on all 31 tasks, 3 seeds
     python tools/grid.py single --jobs 2     # other networks, the smaller tasks
     python tools/grid.py forest --jobs 2     # random forests, the smaller tasks
@@ -50,6 +51,7 @@ from recipe_search import (
     LONG,
     NETWORK,
     ORDERS,
+    class_round,
     recipe,
     varied,
 )
@@ -306,6 +308,7 @@ def ingredients() -> list[RunSpec]:
 
 LISTS: dict[str, Callable[[], list[RunSpec]]] = {
     "recipe": recipe,
+    "classes": class_round,
     "main": main_grid,
     "single": single,
     "forest": forest,
@@ -323,7 +326,7 @@ LISTS: dict[str, Callable[[], list[RunSpec]]] = {
 }
 # Lists whose predictions are kept.
 KEPT = {"main", "single", "forest", "best", "partner", "steps"}
-BLIND = {"recipe", "ingredients"}  # lists that do not look at test sets
+BLIND = {"recipe", "classes", "ingredients"}  # lists that do not look at test sets
 
 
 def main() -> int:

@@ -214,3 +214,19 @@ def partner_round() -> list[RunSpec]:
 def large_round() -> list[RunSpec]:
     """The long recipe on one of the largest tasks; `main` has the default's row."""
     return [_long("OQMD_Formation_Enthalpy", None, {}, {})]
+
+
+def class_round() -> list[RunSpec]:
+    """What the two small classifications want, one change at a time; two seeds."""
+    shuffled = {"shuffle_elements": True}
+    changes: list[tuple[dict[str, Any], dict[str, Any], int]] = [
+        ({}, {}, 0),
+        *(({}, {"epochs": n}, 0) for n in (10, 20)),
+        ({}, {"epochs": 10} | shuffled, ORDERS),
+        ({}, shuffled, ORDERS),
+        ({}, {"weight_decay": 3.0}, 0),
+        ({"d": 128}, {"weight_decay": 3.0}, 0),
+        ({}, {"epochs": 100} | shuffled, ORDERS),
+    ]
+    tasks = (("matbench_expt_is_metal", 0), ("matbench_glass", 0))
+    return varied(changes, tasks, NETWORK)
