@@ -16,8 +16,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import KFold, StratifiedKFold
 
 from lgdcnn_lib.elements import data_dir
 
@@ -233,6 +231,8 @@ def score(metric: str, truth: ArrayLike, prediction: ArrayLike) -> float:
     if metric == "mae":
         return float(np.abs(expected - found).mean())
     if metric == "rocauc":
+        from sklearn.metrics import roc_auc_score  # takes seconds: only where needed
+
         return float(roc_auc_score(expected, found))
     raise ValueError(f"metric is 'mae' or 'rocauc', not {metric!r}")
 
@@ -265,6 +265,8 @@ def fold_rows(
     """
     if fold not in range(N_FOLDS) or metric not in ("mae", "rocauc"):
         raise ValueError(f"no fold {fold!r} for the metric {metric!r}")
+    from sklearn.model_selection import KFold, StratifiedKFold  # as in `score`
+
     kind = StratifiedKFold if metric == "rocauc" else KFold
     splitter = kind(N_FOLDS, shuffle=True, random_state=FOLD_SEED)
     parts = list(splitter.split(np.zeros(len(targets)), targets))

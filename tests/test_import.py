@@ -25,6 +25,12 @@ def test_importing_the_package_is_quick():
     assert min(float(run(code)) for _ in range(3)) < 0.3
 
 
+def test_what_predicts_loads_no_scikit_learn():
+    """It takes two seconds, a third of the time of a small screen."""
+    code = "import lgdcnn_lib.predictor, lgdcnn_lib.tables, lgdcnn_lib.novelty, sys;"
+    assert run(code + "print('sklearn' in sys.modules)") == "False"
+
+
 def test_importing_the_modules_has_no_side_effects():
     """No seed, no rcParams, no warning filter, no number of threads is touched."""
     code = f"""
